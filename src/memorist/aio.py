@@ -1,0 +1,77 @@
+"""The same API for asyncio: every call runs the one implementation in a worker thread."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from memorist.memory import Memory, ScopedMemory
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def of_memory(method: Callable[Concatenate[Memory, P], R]) -> Callable[Concatenate[AsyncMemory, P], Awaitable[R]]:
+    """The method of Memory, awaitable."""
+
+    @wraps(method)
+    async def call(self: AsyncMemory, *args: P.args, **kwargs: P.kwargs) -> R:
+        return await asyncio.to_thread(method, self.memory, *args, **kwargs)
+
+    return call
+
+
+def of_scope(
+    method: Callable[Concatenate[ScopedMemory, P], R],
+) -> Callable[Concatenate[AsyncScopedMemory, P], Awaitable[R]]:
+    """The method of ScopedMemory, awaitable."""
+
+    @wraps(method)
+    async def call(self: AsyncScopedMemory, *args: P.args, **kwargs: P.kwargs) -> R:
+        return await asyncio.to_thread(method, self.scoped, *args, **kwargs)
+
+    return call
+
+
+class AsyncMemory:
+    """`Memory` for asyncio: `memory = await AsyncMemory.open("memory.db")`."""
+
+    def __init__(self, memory: Memory) -> None:
+        self.memory = memory
+
+    @classmethod
+    async def open(cls, *args: Any, **kwargs: Any) -> AsyncMemory:
+        """As `Memory.open`."""
+        return cls(await asyncio.to_thread(Memory.open, *args, **kwargs))
+
+    def scope(self, *, user: str = "", tenant: str = "", agent: str = "", session: str = "") -> AsyncScopedMemory:
+        """As `Memory.scope`."""
+        return AsyncScopedMemory(self.memory.scope(user=user, tenant=tenant, agent=agent, session=session))
+
+    scopes = of_memory(Memory.scopes)
+    export = of_memory(Memory.export)
+    restore = of_memory(Memory.restore)
+    backup = of_memory(Memory.backup)
+    verify = of_memory(Memory.verify)
+    doctor = of_memory(Memory.doctor)
+    close = of_memory(Memory.close)
+
+
+class AsyncScopedMemory:
+    """`ScopedMemory` for asyncio."""
+
+    def __init__(self, scoped: ScopedMemory) -> None:
+        self.scoped = scoped
+
+    add = of_scope(ScopedMemory.add)
+    search = of_scope(ScopedMemory.search)
+    ask = of_scope(ScopedMemory.ask)
+    get = of_scope(ScopedMemory.get)
+    list = of_scope(ScopedMemory.list)
+    update = of_scope(ScopedMemory.update)
+    history = of_scope(ScopedMemory.history)
+    forget = of_scope(ScopedMemory.forget)
+    restore = of_scope(ScopedMemory.restore)
+    erase = of_scope(ScopedMemory.erase)

@@ -1,0 +1,1 @@
+"""What happens to memories beside being added and recalled."""

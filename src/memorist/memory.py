@@ -1,0 +1,391 @@
+"""The front door: a store, opened once, and handles bound to a scope."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from memorist.answer import extractive
+from memorist.archive import read_archive, write_archive
+from memorist.cube import Cube, Document, Observation, Scope, parse_moment, utc
+from memorist.doctor import diagnose
+from memorist.errors import InputError, RecordError
+from memorist.lifecycle.ingest import draft_update, ingest
+from memorist.lifecycle.jobs import INDEX, settle
+from memorist.models.embedder import Embedder
+from memorist.models.minilm import MiniLM
+from memorist.organise.windows import Windows
+from memorist.recall.pool import Limits, Query, run
+from memorist.recipes import Recipe, recipe_named
+from memorist.results import Answer, Change, Check, Erasure, Hit, Hits, Receipt, Verification
+from memorist.sources import from_document, from_messages, read, split_long
+from memorist.sources.checked import checked
+from memorist.store.protocol import Selection, Store
+from memorist.store.sqlite import SQLiteStore
+
+DEFAULT_BUDGET = 1_500
+
+CONVERSATION = "conversation"
+"""The session of messages that name none; a silence parts it."""
+
+Progress = Callable[[int], None]
+Added = str | Path | Document | Observation | Mapping[str, Any] | Iterable[Mapping[str, Any] | Observation]
+
+
+class Memory:
+    """A store with an embedder. Everything about someone's memories goes through `scope`."""
+
+    def __init__(self, store: Store, embedder: Embedder, recipe: Recipe, clock: Callable[[], datetime]) -> None:
+        self._store = store
+        self._embedder = embedder
+        self._recipe = recipe
+        self._clock = clock
+        self._organisers = (Windows(),)
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        embedder: Embedder | None = None,
+        recipe: str = "default",
+        clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
+    ) -> Memory:
+        """Open the file, or create it.
+
+        Raises NotAStore, StoreTooNew, StoreReadOnly, StoreFull, StoreBusy, EmbedderMismatch, or InputError for a
+        wrong path or recipe; the file is then untouched.
+        """
+        chosen = recipe_named(recipe)
+        embedder = embedder or MiniLM()
+        store = SQLiteStore(path_of(path), embedder.identity.dimension)
+        try:
+            store.bind(embedder.identity)
+        except BaseException:
+            store.close()
+            raise
+        return cls(store, embedder, chosen, clock)
+
+    @classmethod
+    def load(cls, archive: str | Path, path: str | Path, *, embedder: Embedder | None = None) -> Memory:
+        """A store at `path` with everything an `export` holds; what is there already stays. All or nothing."""
+        memory = cls.open(path, embedder=embedder)
+        try:
+            memory.restore(archive)
+        except BaseException:
+            memory.close()
+            raise
+        return memory
+
+    def scope(self, *, user: str = "", tenant: str = "", agent: str = "", session: str = "") -> ScopedMemory:
+        """A handle on one user's memories. `agent` and `session` narrow it; a scope that is new is empty."""
+        return ScopedMemory(self, Scope(tenant, user, agent, session))
+
+    def scopes(self) -> list[tuple[Scope, int]]:
+        """Every (tenant, user) with its number of episodes, for whoever administers the store."""
+        return list(self._store.scopes())
+
+    def export(self, path: str | Path) -> int:
+        """Write everything as one JSON Lines archive (gzip when the name ends in .gz); returns its records."""
+        return write_archive(path_of(path), self._store.dump())
+
+    def restore(self, archive: str | Path) -> int:
+        """Add what an archive holds; returns how many episodes were new. Raises InputError and changes nothing when
+        any of its records is broken."""
+        added = self._store.restore(read_archive(path_of(archive)), (INDEX,))
+        for scope, _ in self.scopes():
+            self.settle(scope)
+        return added
+
+    def backup(self, path: str | Path) -> Path:
+        """A consistent copy of the store, while others go on using it. Refuses to overwrite."""
+        target = path_of(path)
+        if target.exists():
+            raise InputError(f"{target} exists already; name another file for the backup")
+        if not target.parent.is_dir():
+            raise InputError(f"the folder {target.parent} does not exist; create it first")
+        self._store.backup(target, utc(self._clock()))
+        return target
+
+    def verify(self) -> Verification:
+        """Check every page, reference and promise of the store."""
+        problems = tuple(self._store.check())
+        return Verification(not problems, problems)
+
+    def doctor(self) -> list[Check]:
+        """What works here, and what to do about the rest."""
+        return diagnose(self._store, self._embedder)
+
+    def settle(self, scope: Scope) -> str | None:
+        """Finish an owner's pending work; returns why it could not be."""
+        return settle(self._store, scope, self._embedder, self._organisers, self._clock)
+
+    def close(self) -> None:
+        """Let go of the file. Closing is never needed for safety."""
+        self._store.close()
+
+    def __enter__(self) -> Memory:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class ScopedMemory:
+    """Someone's memory. Made by `Memory.scope`."""
+
+    def __init__(self, memory: Memory, scope: Scope) -> None:
+        self._memory = memory
+        self.scope = scope
+
+    def add(
+        self,
+        what: Added,
+        *,
+        at: datetime | str | None = None,
+        source: str | None = None,
+        columns: Mapping[str, str] | None = None,
+        skip_bad: bool = False,
+        progress: Progress = lambda done: None,
+    ) -> Receipt:
+        """Remember a text, chat messages (the OpenAI shape), a Document, an Observation, or a file (a Path).
+
+        Returns when all of it is on disk. `at` is when a text was said (default: now), `source` names where it comes
+        from: adding the same from the same source again adds nothing. `columns` maps the fields of a CSV file,
+        `skip_bad` passes over its broken records, `progress` is told how many records are done.
+
+        Raises InputError; what stood before a broken record of a file is then kept.
+        """
+        skipped: list[RecordError] = []
+        observations = self._observations(what, at, source, columns, skipped.append if skip_bad else None)
+        memory = self._memory
+        receipt = ingest(
+            memory._store, self.scope, observations, memory._embedder, memory._organisers, memory._clock, progress
+        )
+        return receipt.with_skipped(skipped)
+
+    def _observations(
+        self,
+        what: Added,
+        at: datetime | str | None,
+        source: str | None,
+        columns: Mapping[str, str] | None,
+        on_bad: Callable[[RecordError], None] | None,
+    ) -> Iterable[Observation]:
+        """What to add, as observations; what is in memory is read whole, so that a mistake in it adds nothing."""
+        said = parse_moment(at, "at") if at is not None else None
+        if isinstance(what, Path):
+            return read(what, columns=columns, on_bad=on_bad)
+        if isinstance(what, str):
+            speaker = self.scope.user or None
+            return list(split_long([checked(Observation(what, speaker=speaker, at=said, source=source))]))
+        if isinstance(what, Document):
+            return list(from_document(what))
+        if isinstance(what, Observation):
+            return list(split_long([checked(what)]))
+        if isinstance(what, Mapping):
+            what = [what]
+        if not isinstance(what, Iterable) or isinstance(what, (bytes, bytearray)):
+            raise InputError(f"cannot add a {type(what).__name__}; pass a text, messages, a Document or a Path")
+        return list(self._messages(what, said, source))
+
+    def _messages(
+        self, messages: Iterable[Mapping[str, Any] | Observation], at: datetime | None, source: str | None
+    ) -> Iterator[Observation]:
+        gathered = list(messages)
+        if gathered and all(isinstance(one, Observation) for one in gathered):
+            yield from split_long(checked(one) for one in gathered if isinstance(one, Observation))
+            return
+        for one in from_messages(gathered, source=source):  # type: ignore[arg-type]
+            yield in_conversation(one, at, self.scope.user)
+
+    def search(
+        self,
+        query: str,
+        *,
+        k: int | None = None,
+        budget: int | None = None,
+        as_of: datetime | str | None = None,
+        known_at: datetime | str | None = None,
+        where: Mapping[str, Any] | None = None,
+    ) -> Hits:
+        """The episodes that speak to a question, best first.
+
+        At most `k` of them, and as many as fit `budget` tokens as a prompt (default: 1,500 tokens). `as_of` asks for
+        what was true then, `known_at` for what was believed then; `where` filters on the header, such as
+        `{"speaker": "Ana", "at": {"gte": "2025-05-01"}, "meta.topic": "travel"}`. Raises InputError.
+        """
+        memory = self._memory
+        limits = limits_of(k, budget)
+        selection = Selection(
+            parse_moment(as_of, "as_of") if as_of is not None else None,
+            parse_moment(known_at, "known_at") if known_at is not None else None,
+            {} if where is None else where,
+        )
+        text = question_of(query)
+        memory.settle(self.scope)
+        searcher = memory._store.search(self.scope, selection)
+        asked = Query(
+            text,
+            embed=memory._embedder.embed,
+            load=lambda rows: memory._store.cubes(self.scope, rows),
+            now=utc(memory._clock()),
+            limits=limits,
+        )
+        pool = run(memory._recipe.stages, asked, searcher)
+        return Hits([hit_of(cube, place, pool) for place, cube in enumerate(pool.cubes)], query)
+
+    def ask(self, question: str, *, budget: int = DEFAULT_BUDGET, where: Mapping[str, Any] | None = None) -> Answer:
+        """An answer from this memory with citations, or "I do not know" when the evidence is weak."""
+        return extractive.answer(question_of(question), self.search(question, budget=budget, where=where), self._memory._embedder)
+
+    def get(self, id: str) -> Cube:
+        """A cube by id. Raises NotFound."""
+        return self._memory._store.get(self.scope, [id])[0]
+
+    def list(self, *, limit: int = 20, where: Mapping[str, Any] | None = None, origin: str = "source") -> list[Cube]:
+        """The newest cubes of an origin: episodes, or what an organiser ("windows") derived."""
+        if limit < 1:
+            raise InputError(f"limit={limit} must be at least 1")
+        return self._memory._store.list(self.scope, Selection(where={} if where is None else where), limit, origin)
+
+    def update(
+        self,
+        id: str,
+        *,
+        text: str | None = None,
+        meta: Mapping[str, Any] | None = None,
+        at: datetime | str | None = None,
+    ) -> Receipt:
+        """Put a new version in an episode's place, true since `at` (default: now).
+
+        The old version stays, closed, and answers `as_of` and `known_at`. With `at` no later than the old version's
+        own beginning the update is a correction: the old one was never true, only believed.
+        """
+        memory = self._memory
+        now = utc(memory._clock())
+        old = self.get(id)
+        draft = draft_update(old, text, meta, parse_moment(at, "at") if at is not None else now, now)
+        memory._store.replace(self.scope, id, draft, now, (INDEX,))
+        problem = memory.settle(self.scope)
+        return Receipt((draft.id,), "stored" if problem else "indexed", 1, 0, problem=problem)
+
+    def history(self, id: str) -> list[Change]:
+        """All versions of a cube and what happened to them, oldest first."""
+        return [Change(at, what, cube) for at, what, cube in self._memory._store.history(self.scope, id)]
+
+    def forget(self, id: str | Sequence[str]) -> None:
+        """Hide cubes from recall. `restore` undoes it. Raises NotFound or StateError; then nothing is hidden."""
+        self._set_state(id, "forgotten")
+
+    def restore(self, id: str | Sequence[str]) -> None:
+        """Bring forgotten cubes back. Raises NotFound or StateError."""
+        self._set_state(id, "active")
+
+    def _set_state(self, id: str | Sequence[str], state: str) -> None:
+        memory = self._memory
+        memory._store.set_state(self.scope, ids_of(id), state, utc(memory._clock()), (INDEX,))
+        memory.settle(self.scope)
+
+    def erase(self, id: str | Sequence[str], *, backups: Sequence[str | Path] = ()) -> Erasure:
+        """Destroy cubes, all their versions and everything derived from them, also in the named backups.
+
+        Returns when their bytes are gone from the files. Raises NotFound before anything is destroyed.
+        """
+        memory = self._memory
+        copies = [path_of(path) for path in backups]
+        for copy in copies:
+            if not copy.is_file():
+                raise InputError(f"the backup {copy} does not exist; nothing was erased")
+        erased = memory._store.erase(self.scope, ids_of(id), (INDEX,))
+        memory.settle(self.scope)
+        remnants = memory._store.compact(erased.texts)
+        for copy in copies:
+            remnants += self._erase_in(copy, erased.ids, erased.texts)
+        done = {copy.resolve() for copy in copies}
+        left = tuple(path for path in memory._store.backups() if path.exists() and path not in done)
+        return Erasure(erased.ids, erased.counts, remnants, tuple(copies), left)
+
+    def _erase_in(self, copy: Path, ids: Sequence[str], texts: Sequence[str]) -> int:
+        """Erase what a backup holds of these ids; returns what remains."""
+        store = SQLiteStore(copy, self._memory._embedder.identity.dimension)
+        try:
+            present = store.present(self.scope, ids)
+            if present:
+                store.erase(self.scope, present, ())
+            remaining = store.compact(texts)
+        finally:
+            store.close()
+        return remaining
+
+
+def hit_of(cube: Cube, place: int, pool: Any) -> Hit:
+    """A hit with what each stage made of it."""
+    why: dict[str, float | str] = {
+        name: round(float(values[place]), 4) for name, values in pool.columns.items() if name != "score"
+    }
+    row = int(pool.rows[place])
+    if row in pool.notes:
+        why["also"] = pool.notes[row]
+    return Hit(
+        id=cube.id,
+        text=cube.text,
+        score=round(float(pool.columns["score"][place]), 6),
+        at=cube.at,
+        speaker=cube.speaker,
+        role=cube.role,
+        trust=cube.trust,
+        session=cube.scope.session,
+        episodes=cube.episodes,
+        times=cube.times,
+        meta=cube.meta,
+        why=why,
+    )
+
+
+def in_conversation(observation: Observation, at: datetime | None, user: str) -> Observation:
+    """A message that says neither when nor where was said at `at`, in the running conversation; a nameless user's
+    message was said by the user of the scope."""
+    session = observation.session or (None if observation.source else CONVERSATION)
+    nameless = observation.role == "user" and observation.speaker in (None, "User")
+    speaker = user if nameless and user else observation.speaker
+    return replace(observation, at=observation.at or at, session=session, speaker=speaker)
+
+
+def limits_of(k: int | None, budget: int | None) -> Limits:
+    """Checked limits. Raises InputError."""
+    for name, value in (("k", k), ("budget", budget)):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            raise InputError(f"{name}={value!r:.50} must be a whole number of at least 1")
+    return Limits(k, DEFAULT_BUDGET if k is None and budget is None else budget)
+
+
+def question_of(query: object) -> str:
+    """A question as text that any tokenizer takes. Raises InputError when it is empty or not a text."""
+    if not isinstance(query, str):
+        raise InputError(f"the question is a {type(query).__name__}; pass a text")
+    text = query.encode("utf-8", "replace").decode().replace("\x00", " ").strip()
+    if not text:
+        raise InputError("the question is empty; ask something")
+    return text[:20_000]
+
+
+def ids_of(id: str | Sequence[str]) -> list[str]:
+    """One id or several as a list without repeats. Raises InputError."""
+    ids = [id] if isinstance(id, str) else list(id)
+    if not ids or not all(isinstance(one, str) for one in ids):
+        raise InputError("name at least one id, such as ep-…")
+    return list(dict.fromkeys(ids))
+
+
+def path_of(path: str | Path) -> Path:
+    """A path with ~ expanded. Raises InputError for one that no file can have."""
+    text = str(path)
+    if "://" in text:
+        raise InputError(f"{text} is not a file; this version opens SQLite files only, such as memory.db")
+    if not text or "\x00" in text:
+        raise InputError(f"{text!r} is not a file name")
+    return Path(text).expanduser()

@@ -1,0 +1,1 @@
+"""Episode to cubes: each organiser derives something from new episodes."""

@@ -1,0 +1,1 @@
+"""Query to ranked cubes, stage by stage."""

@@ -1,0 +1,100 @@
+"""The seam for recall: a query and a pool of candidates that stages add to, score, order and cut."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+
+from memorist.cube import Cube
+from memorist.models.embedder import Vectors
+from memorist.store.protocol import Features, Floats, Rows, Searcher, Terms
+from memorist.store.terms import query_terms
+from memorist.times import TimeIntent, intent
+
+
+class Query:
+    """A question, and what stages need of it, each made when first asked for."""
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        embed: Callable[[Sequence[str]], Vectors],
+        load: Callable[[Sequence[int]], dict[int, Cube]],
+        now: datetime,
+        limits: Limits,
+    ) -> None:
+        self.text = text
+        self.now = now
+        self.limits = limits
+        self.load = load
+        self._embed = embed
+
+    @cached_property
+    def vector(self) -> Floats:
+        """The unit vector of the question."""
+        return self.embed(self.text)
+
+    def embed(self, text: str) -> Floats:
+        """The unit vector of a text."""
+        return self._embed([text])[0].astype(np.float32, copy=False)
+
+    @cached_property
+    def terms(self) -> Terms:
+        """The terms of the question."""
+        return query_terms(self.text)
+
+    @cached_property
+    def intent(self) -> TimeIntent:
+        """What the question says about time."""
+        return intent(self.text, self.now)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much to return: at most `k` hits, and at most `budget` tokens when shown as a prompt. None is no limit."""
+
+    k: int | None
+    budget: int | None
+
+    @property
+    def wanted(self) -> int:
+        """About how many hits will fit, to size the candidate lists; turns of under 12 tokens are rare."""
+        by_budget = 10_000 if self.budget is None else self.budget // 12 + 1
+        return min(10_000 if self.k is None else self.k, by_budget)
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Candidates. `rows` rise until a stage orders them; `columns` hold what stages found, a value for each row."""
+
+    rows: Rows
+    columns: Mapping[str, Floats] = field(default_factory=dict)
+    features: Features | None = None
+    cubes: Sequence[Cube] = ()
+    notes: Mapping[int, str] = field(default_factory=dict)
+
+    def with_rows(self, rows: Rows) -> Pool:
+        """The pool with more candidates; stages that score come later."""
+        return Pool(np.union1d(self.rows, rows))
+
+
+class Stage(Protocol):
+    """A step from query to ranked cubes."""
+
+    def __call__(self, query: Query, pool: Pool, searcher: Searcher) -> Pool:
+        """The pool after this step."""
+        ...
+
+
+def run(stages: Sequence[Stage], query: Query, searcher: Searcher) -> Pool:
+    """All stages in turn, from an empty pool."""
+    pool = Pool(np.empty(0, np.int64))
+    for stage in stages:
+        pool = stage(query, pool, searcher)
+    return pool

@@ -1,0 +1,44 @@
+"""Recipes: named choices of organisers and recall stages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from memorist.errors import InputError
+from memorist.recall.candidates import dated, dense, lexical, neighbours
+from memorist.recall.pool import Stage
+from memorist.recall.score import by_both, by_meaning, by_window, by_words
+from memorist.recall.select import budgeted, ordered
+from memorist.recall.temporal import timely
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Recall stages in their order, and what the recipe is in a sentence."""
+
+    name: str
+    about: str
+    stages: tuple[Stage, ...]
+
+
+RECIPES: Mapping[str, Recipe] = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe(
+            "default",
+            "words and meaning of each turn and of the best window around it, with a sense of time",
+            (lexical, dense, dated, neighbours, by_window, timely, ordered, budgeted),
+        ),
+        Recipe("lexical", "BM25 over turns", (lexical, by_words, ordered, budgeted)),
+        Recipe("dense", "cosine over turns", (dense, by_meaning, ordered, budgeted)),
+        Recipe("hybrid", "BM25 and cosine over turns, half each", (lexical, dense, by_both, ordered, budgeted)),
+    )
+}
+
+
+def recipe_named(name: str) -> Recipe:
+    """The recipe, or InputError with those there are."""
+    if name not in RECIPES:
+        raise InputError(f"there is no recipe {name!r}; choose one of {', '.join(RECIPES)}")
+    return RECIPES[name]

@@ -1,0 +1,55 @@
+"""Is the store as it should be?"""
+
+from __future__ import annotations
+
+import sqlite3
+
+QUERIES = (
+    ("episode {} has no features", "SELECT id FROM cubes c WHERE NOT EXISTS (SELECT 1 FROM features f WHERE f.row = c.row)"),
+    (
+        "episode {} has neither a vector nor a job that will make one",
+        "SELECT c.id FROM cubes c JOIN features f ON f.row = c.row WHERE c.origin = 'source' AND c.kind = 'text'"
+        " AND f.vector IS NULL AND c.state = 'active' AND c.superseded_at IS NULL AND NOT EXISTS"
+        " (SELECT 1 FROM jobs j, json_each(j.rows) e WHERE j.owner = c.owner AND e.value = c.row)",
+    ),
+    (
+        "cube {} is derived but rests on nothing",
+        "SELECT id FROM cubes c WHERE origin != 'source' AND NOT EXISTS"
+        " (SELECT 1 FROM lineage l WHERE l.child = c.row)",
+    ),
+    (
+        "cube {} rests on an episode of another owner",
+        "SELECT c.id FROM lineage l JOIN cubes c ON c.row = l.child JOIN cubes p ON p.row = l.parent"
+        " WHERE p.owner != c.owner",
+    ),
+    (
+        "window {} shows an episode that is forgotten or superseded, and no job will mend it",
+        "SELECT c.id FROM lineage l JOIN cubes c ON c.row = l.child JOIN cubes p ON p.row = l.parent"
+        " WHERE c.state = 'active' AND c.origin = 'windows' AND (p.state != 'active' OR p.superseded_at IS NOT NULL)"
+        " AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.owner = c.owner)",
+    ),
+    ("cube {} ends before it begins", "SELECT id FROM cubes WHERE valid_to < valid_from OR superseded_at < recorded_at"),
+    (
+        "cube {} has a revision beyond its owner's",
+        "SELECT c.id FROM cubes c JOIN owners o USING (owner) WHERE c.revision > o.revision",
+    ),
+)
+SHOWN = 5
+
+
+def check(db: sqlite3.Connection, dimension: int) -> list[str]:
+    """Problems in words; empty when there are none."""
+    damage = [text for (text,) in db.execute("PRAGMA integrity_check(20)") if text != "ok"]
+    if damage:
+        return [f"the file is damaged: {text}" for text in damage]
+    problems = [f"broken reference in {table}" for table, *_ in db.execute("PRAGMA foreign_key_check")]
+    for sentence, sql in QUERIES:
+        found = [id for (id,) in db.execute(sql)]
+        problems += [sentence.format(id) for id in found[:SHOWN]]
+        if len(found) > SHOWN:
+            problems.append(f"… and {len(found) - SHOWN} more like this")
+    wrong = "SELECT COUNT(*) FROM features WHERE vector IS NOT NULL AND length(vector) != ?"
+    (number,) = db.execute(wrong, (2 * dimension,)).fetchone()
+    if number:
+        problems.append(f"{number} vectors do not have {dimension} dimensions")
+    return problems

@@ -1,0 +1,110 @@
+"""Destroying cubes along their lineage, and proving that their bytes are gone."""
+
+from __future__ import annotations
+
+import mmap
+import sqlite3
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from memorist.errors import StoreBusy
+from memorist.store import jobs
+from memorist.store.protocol import Erased
+from memorist.store.rows import fetch_in
+
+PATIENCE = 30.0
+LEAST_SEARCHED = 12
+"""Texts under this many bytes are not searched for afterwards: they would be found by chance."""
+
+
+def versions(db: sqlite3.Connection, rows: Sequence[int]) -> list[int]:
+    """The rows and all other versions of the same cubes, oldest first."""
+    known = set(rows)
+    fresh = list(known)
+    while fresh:
+        newer = fetch_in(db, "SELECT row FROM cubes WHERE replaces IN ({})", fresh)
+        older = fetch_in(db, "SELECT replaces FROM cubes WHERE replaces IS NOT NULL AND row IN ({})", fresh)
+        fresh = [row for (row,) in newer + older if row not in known]
+        known.update(fresh)
+    return sorted(known)
+
+
+def closure(db: sqlite3.Connection, rows: Sequence[int]) -> set[int]:
+    """The rows, their versions, and everything derived from any of them."""
+    known: set[int] = set()
+    fresh = set(versions(db, rows))
+    while fresh:
+        known |= fresh
+        children = {row for (row,) in fetch_in(db, "SELECT child FROM lineage WHERE parent IN ({})", sorted(fresh))}
+        fresh = set(versions(db, sorted(children - known))) - known
+    return known
+
+
+def erase(db: sqlite3.Connection, owner: int, rows: Sequence[int]) -> tuple[Erased, list[int]]:
+    """Delete the closure of the rows. Also returns the episodes that lost a neighbour, to organise anew."""
+    doomed = sorted(closure(db, rows))
+    headers = fetch_in(db, "SELECT row, id, origin, text FROM cubes WHERE row IN ({})", doomed)
+    parents = fetch_in(db, "SELECT DISTINCT parent FROM lineage WHERE child IN ({})", doomed)
+    touched = sorted({row for (row,) in parents} - set(doomed))
+    counts = {
+        "episodes": sum(origin == "source" for _, _, origin, _ in headers),
+        "derived": sum(origin != "source" for _, _, origin, _ in headers),
+    }
+    tables = {
+        "vectors": "SELECT COUNT(*) FROM features WHERE vector IS NOT NULL AND row IN ({})",
+        "lineage": "SELECT COUNT(*) FROM lineage WHERE child IN ({})",
+        "links": "SELECT COUNT(*) FROM links WHERE source IN ({})",
+        "events": "SELECT COUNT(*) FROM events WHERE row IN ({})",
+    }
+    for name, sql in tables.items():
+        counts[name] = sum(number for (number,) in fetch_in(db, sql, doomed))
+    db.execute("CREATE TEMP TABLE IF NOT EXISTS doomed (row INTEGER PRIMARY KEY)")
+    db.execute("DELETE FROM doomed")
+    db.executemany("INSERT INTO doomed VALUES (?)", [(row,) for row in doomed])
+    db.execute("DELETE FROM cubes WHERE row IN (SELECT row FROM doomed)")
+    counts["jobs"] = jobs.drop_rows(db, owner, set(doomed))
+    db.execute("UPDATE owners SET epoch = epoch + 1 WHERE owner = ?", (owner,))
+    texts = tuple(text for _, _, origin, text in headers if origin == "source")
+    return Erased(tuple(id for _, id, _, _ in headers), counts, texts), touched
+
+
+def compact(db: sqlite3.Connection) -> None:
+    """Fold the log into the file, rewrite the file without free pages, and cut the log to nothing."""
+    truncate_log(db)
+    db.execute("VACUUM")
+    truncate_log(db)
+
+
+def truncate_log(db: sqlite3.Connection) -> None:
+    """Wait until no reader needs the write-ahead log, then empty it. Raises StoreBusy."""
+    deadline = time.monotonic() + PATIENCE
+    while db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+        if time.monotonic() > deadline:
+            raise StoreBusy("another process keeps reading the store, so erased bytes remain in its log; end it and"
+                            " run: memorist erase --finish")
+        time.sleep(0.05)
+
+
+def remnants(db: sqlite3.Connection, path: Path, texts: Sequence[str]) -> int:
+    """How many of the texts' bytes are still in the file or its log, not counting what living cubes say too."""
+    found = 0
+    for text in texts:
+        needle = text.encode()[:1000]
+        if len(needle) < LEAST_SEARCHED or spoken(db, text):
+            continue
+        found += any(holds(path.with_name(path.name + suffix), needle) for suffix in ("", "-wal"))
+    return found
+
+
+def spoken(db: sqlite3.Connection, text: str) -> bool:
+    """Whether a living cube holds the text."""
+    return db.execute("SELECT 1 FROM cubes WHERE instr(text, ?) LIMIT 1", (text,)).fetchone() is not None
+
+
+def holds(path: Path, needle: bytes) -> bool:
+    """Whether a file holds these bytes."""
+    if not path.exists() or path.stat().st_size == 0:
+        return False
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(needle) >= 0

@@ -1,0 +1,82 @@
+"""An inverted index in three arrays: which documents hold a term, and how often.
+
+One segment never changes; new documents gather in a second, small one until a rebuild joins them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+Docs = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+Packed = npt.NDArray[np.uint64]
+
+DOCUMENT_BITS = 24
+MOST_DOCUMENTS = 1 << DOCUMENT_BITS
+TERM_SHIFT = np.uint64(DOCUMENT_BITS + 8)
+COUNT_SHIFT = np.uint64(8)
+DOCUMENT_MASK = np.uint64(MOST_DOCUMENTS - 1)
+COUNT_MASK = np.uint64(255)
+
+
+def pack(blobs: Sequence[bytes], first: int) -> tuple[Packed, Floats]:
+    """Postings of documents `first`, `first` + 1, … from their packed terms, and the documents' lengths in words.
+
+    A posting is a uint64: 32 bits of term, 24 of document, 8 of count; sorting them sorts the index.
+    """
+    sizes = np.fromiter((len(blob) // 5 for blob in blobs), np.int64, len(blobs))
+    terms = np.frombuffer(b"".join(blob[: 4 * (len(blob) // 5)] for blob in blobs), np.uint32)
+    counts = np.frombuffer(b"".join(blob[4 * (len(blob) // 5) :] for blob in blobs), np.uint8)
+    documents = np.repeat(np.arange(first, first + len(blobs), dtype=np.uint64), sizes)
+    packed = (terms.astype(np.uint64) << TERM_SHIFT) | (documents << COUNT_SHIFT) | counts
+    lengths = np.bincount(documents.astype(np.int64) - first, weights=counts, minlength=len(blobs))
+    return packed, lengths.astype(np.float32)
+
+
+class Segment:
+    """Sorted postings. `packed` holds what `pack` made, in any order."""
+
+    def __init__(self, packed: Packed) -> None:
+        self.packed = np.sort(packed)
+        terms = (self.packed >> TERM_SHIFT).astype(np.uint32)
+        starts = np.flatnonzero(np.diff(terms, prepend=np.uint32(0)) != 0)
+        if len(terms) and terms[0] == 0:
+            starts = np.concatenate([[0], starts])
+        self._terms = terms[starts]
+        self._starts = np.append(starts, len(terms))
+
+    def of(self, term: np.uint32) -> tuple[Docs, Floats]:
+        """Documents that hold the term, rising, and the counts."""
+        place = int(np.searchsorted(self._terms, term))
+        if place == len(self._terms) or self._terms[place] != term:
+            return np.empty(0, np.int64), np.empty(0, np.float32)
+        found = self.packed[self._starts[place] : self._starts[place + 1]]
+        documents = ((found >> COUNT_SHIFT) & DOCUMENT_MASK).astype(np.int64)
+        return documents, (found & COUNT_MASK).astype(np.float32)
+
+
+class Postings:
+    """The inverted index of an owner: a large segment and a small one that takes what is new."""
+
+    def __init__(self) -> None:
+        self._main = Segment(np.empty(0, np.uint64))
+        self._tail = Segment(np.empty(0, np.uint64))
+
+    def append(self, packed: Packed) -> None:
+        """Take the postings of new documents."""
+        joined = np.concatenate([self._tail.packed, packed])
+        if len(joined) > 20_000 + len(self._main.packed) // 8:
+            self._main = Segment(np.concatenate([self._main.packed, joined]))
+            joined = np.empty(0, np.uint64)
+        self._tail = Segment(joined)
+
+    def of(self, term: np.uint32) -> tuple[Docs, Floats]:
+        """Documents that hold the term, rising, and the counts."""
+        documents, counts = self._main.of(term)
+        more, others = self._tail.of(term)
+        if not len(more):
+            return documents, counts
+        return np.concatenate([documents, more]), np.concatenate([counts, others])

@@ -1,0 +1,277 @@
+"""The seam for stores: what every store must do, checked by `memorist.testing`.
+
+A store binds every call to a scope; there is no unscoped query. Its rows are store-local integers; ids are global.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from memorist.cube import Cube, Scope, TimeSpan, Trust
+from memorist.models.embedder import Identity, Vectors
+
+Rows = npt.NDArray[np.int64]
+Terms = npt.NDArray[np.uint32]
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An episode about to be stored. `terms` is `pack_terms` of the text as indexed, `tokens` its cost when shown."""
+
+    id: str
+    text: str
+    role: str
+    trust: Trust
+    speaker: str | None
+    source: str | None
+    agent: str
+    session: str
+    at: datetime
+    times: tuple[TimeSpan, ...]
+    meta: Mapping[str, Any]
+    terms: bytes
+    tokens: int
+    valid_from: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What an organiser sees of an episode."""
+
+    row: int
+    id: str
+    text: str
+    speaker: str | None
+    role: str
+    trust: Trust
+    session: str
+    agent: str
+    at: datetime
+    valid_from: datetime
+    vector: Vectors | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Part of a conversation, in its order. What changed lies before `stop`; from there on all is as it was."""
+
+    turns: tuple[Turn, ...]
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """A cube that an organiser made. The same `id` again replaces what was derived before."""
+
+    id: str
+    origin: str
+    text: str
+    members: tuple[int, ...]
+    trust: Trust
+    agent: str
+    session: str
+    at: datetime
+    valid_from: datetime
+    tokens: int = 0
+    norm: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Organised:
+    """What an organiser asks to change: cubes to write, and ids of its own cubes that no longer hold."""
+
+    cubes: tuple[Derived, ...] = ()
+    withdrawn: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Work that follows an add: `rows` are the episodes it is about, `reason` why it failed last."""
+
+    number: int
+    scope: Scope
+    kind: str
+    rows: tuple[int, ...]
+    attempts: int
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which episodes a query may see. Empty is: all that are current.
+
+    `as_of` asks for what was true then, `known_at` for what was believed then; `where` filters on the header.
+    """
+
+    as_of: datetime | None = None
+    known_at: datetime | None = None
+    where: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Columns for n rows. `counts` [n, terms] and `lengths` [n] are for BM25, with the statistics of the owner.
+
+    `after` [n, 2] are the rows of the turns that share the row's window (-1: none), `norm` [n] the length of the
+    window's summed vectors (0: no window).
+    """
+
+    rows: Rows
+    cosine: Floats
+    counts: Floats
+    lengths: Floats
+    tokens: npt.NDArray[np.int32]
+    after: Rows
+    norm: Floats
+    documents: int
+    mean_length: float
+    frequency: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What `erase` removed, by table, and the texts whose bytes must now be nowhere."""
+
+    ids: tuple[str, ...]
+    counts: Mapping[str, int]
+    texts: tuple[str, ...]
+
+
+class Searcher(Protocol):
+    """One consistent view of an owner's episodes under one selection, for the recall stages."""
+
+    def lexical(self, terms: Terms, limit: int) -> Rows:
+        """Rows of the best `limit` episodes by BM25, best first."""
+        ...
+
+    def dense(self, vector: Floats, limit: int) -> Rows:
+        """Rows of the best `limit` episodes by cosine, best first."""
+        ...
+
+    def between(self, start: datetime, end: datetime, limit: int) -> Rows:
+        """Rows of up to `limit` episodes that were said in, or speak of, a time within [start, end)."""
+        ...
+
+    def around(self, rows: Rows) -> Rows:
+        """The given rows and the visible turns that share a window with one of them."""
+        ...
+
+    def features(self, rows: Rows, terms: Terms, vector: Floats | None) -> Features:
+        """Columns for the rows, in their order. Without a vector the cosines are 0."""
+        ...
+
+
+class Store(Protocol):
+    """Where cubes live."""
+
+    def add(self, scope: Scope, drafts: Sequence[Draft], now: datetime, kinds: Sequence[str]) -> tuple[list[str], int]:
+        """Keep new episodes, with a job of each kind, in one transaction.
+
+        Returns the ids of the drafts that were new, in order, and the number of the first job (0: nothing was new).
+        """
+        ...
+
+    def index(self, job: Job, vectors: Mapping[int, Vectors], organised: Organised, now: datetime) -> None:
+        """Finish an index job: vectors by row, what organisers derived, and the job's end; one transaction."""
+        ...
+
+    def claim(self, scope: Scope, now: datetime, number: int = 0) -> Job | None:
+        """A pending job of this owner that nobody works on, now leased to the caller."""
+        ...
+
+    def fail(self, job: Job, reason: str) -> None:
+        """Leave the job pending with its reason."""
+        ...
+
+    def jobs(self, scope: Scope) -> list[Job]:
+        """Jobs that are not done."""
+        ...
+
+    def turns(self, scope: Scope, rows: Sequence[int]) -> list[Turn]:
+        """Episodes by row, in the given order; rows that are gone or not current are left out."""
+        ...
+
+    def sequences(self, scope: Scope, rows: Sequence[int], reach: int) -> list[Stretch]:
+        """For each session touched by the rows: its current turns from `reach` before the first to `reach` after
+        the last, in the order of the conversation."""
+        ...
+
+    def search(self, scope: Scope, selection: Selection) -> Searcher:
+        """A view for the recall stages."""
+        ...
+
+    def get(self, scope: Scope, ids: Sequence[str]) -> list[Cube]:
+        """Cubes by id, in the given order. Raises NotFound for the first that this scope does not have."""
+        ...
+
+    def cubes(self, scope: Scope, rows: Sequence[int]) -> dict[int, Cube]:
+        """Cubes by row, in the given order; rows that are gone, or another's, are left out."""
+        ...
+
+    def list(self, scope: Scope, selection: Selection, limit: int, origin: str) -> list[Cube]:
+        """The newest `limit` cubes of an origin, by `at`."""
+        ...
+
+    def replace(self, scope: Scope, old: str, draft: Draft, now: datetime, kinds: Sequence[str]) -> str:
+        """Close a cube at the draft's `valid_from` and put the draft in its place in the conversation."""
+        ...
+
+    def set_state(self, scope: Scope, ids: Sequence[str], state: str, now: datetime, kinds: Sequence[str]) -> None:
+        """Forget or restore cubes. Raises NotFound or StateError."""
+        ...
+
+    def history(self, scope: Scope, id: str) -> list[tuple[datetime, str, Cube]]:
+        """What happened to a cube and its other versions: (when, what, cube), oldest first."""
+        ...
+
+    def erase(self, scope: Scope, ids: Sequence[str], kinds: Sequence[str]) -> Erased:
+        """Destroy cubes, their versions and everything derived from them. The bytes are gone after `compact`."""
+        ...
+
+    def compact(self, texts: Sequence[str]) -> int:
+        """Rewrite the files without free space; returns how many of the texts' bytes are still found (0)."""
+        ...
+
+    def scopes(self) -> Iterator[tuple[Scope, int]]:
+        """Each (tenant, user) with its number of episodes; for the store's administrator."""
+        ...
+
+    def check(self) -> list[str]:
+        """Everything that is not as it should be; empty when the store is sound."""
+        ...
+
+    def embedder(self) -> Identity | None:
+        """Whose vectors these are."""
+        ...
+
+    def bind(self, identity: Identity) -> None:
+        """Record whose vectors these are. Raises EmbedderMismatch when they are another's."""
+        ...
+
+    def backups(self) -> list[Path]:
+        """Copies made by `backup`."""
+        ...
+
+    def backup(self, path: Path, now: datetime) -> None:
+        """A consistent copy while others go on."""
+        ...
+
+    def dump(self) -> Iterator[dict[str, Any]]:
+        """Every record of the store as plain data, in an order that `restore` accepts."""
+        ...
+
+    def restore(self, records: Iterable[Mapping[str, Any]], kinds: Sequence[str]) -> int:
+        """Add dumped records, in one transaction; returns the number of cubes that were new."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files."""
+        ...

@@ -1,0 +1,72 @@
+"""Between rows of the `cubes` table and the nouns of the API."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from memorist.cube import Cube, Scope, TimeSpan
+from memorist.store.moments import micros, moment, optional_moment
+
+HEADER = (
+    "row, id, agent, session, kind, origin, state, trust, role, speaker, source, text, meta, times, at, valid_from,"
+    " valid_to, recorded_at, superseded_at"
+)
+
+
+def dump_times(times: Iterable[TimeSpan]) -> str:
+    """Time spans as JSON: [[words, start, end], …] in microseconds."""
+    return json.dumps([[span.words, micros(span.start), micros(span.end)] for span in times])
+
+
+def load_times(text: str) -> tuple[TimeSpan, ...]:
+    """The inverse of `dump_times`."""
+    if text == "[]":
+        return ()
+    return tuple(TimeSpan(words, moment(start), moment(end)) for words, start, end in json.loads(text))
+
+
+def span_bounds(text: str) -> list[tuple[int, int]]:
+    """Only the bounds, in microseconds."""
+    return [] if text == "[]" else [(start, end) for _, start, end in json.loads(text)]
+
+
+def cube_of(row: Sequence[Any], scope: Scope, episodes: tuple[str, ...]) -> Cube:
+    """A cube from a row of HEADER; the scope gives tenant and user."""
+    (_, id, agent, session, kind, origin, state, trust, role, speaker, source, text, meta, times, *clock) = row
+    at, valid_from, valid_to, recorded_at, superseded_at = clock
+    return Cube(
+        id=id,
+        scope=Scope(scope.tenant, scope.user, agent, session),
+        text=text,
+        origin=origin,
+        kind=kind,
+        state=state,
+        trust=trust,
+        role=role,
+        speaker=speaker,
+        source=source,
+        at=moment(at),
+        valid_from=moment(valid_from),
+        valid_to=optional_moment(valid_to),
+        recorded_at=moment(recorded_at),
+        superseded_at=optional_moment(superseded_at),
+        times=load_times(times),
+        meta=json.loads(meta),
+        episodes=episodes or (id,),
+    )
+
+
+def in_chunks(values: Sequence[Any], size: int = 500) -> Iterable[Sequence[Any]]:
+    """Slices small enough for one statement's parameters."""
+    return (values[start : start + size] for start in range(0, len(values), size))
+
+
+def fetch_in(db: sqlite3.Connection, sql: str, values: Sequence[Any], *before: Any) -> list[Any]:
+    """All rows of `sql`, whose `{}` is filled with a placeholder for each value."""
+    found: list[Any] = []
+    for chunk in in_chunks(values):
+        found += db.execute(sql.format(", ".join("?" * len(chunk))), (*before, *chunk)).fetchall()
+    return found

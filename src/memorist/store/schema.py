@@ -1,0 +1,82 @@
+"""The tables of the SQLite store, and how older files become newer ones.
+
+A migration is a script that takes the schema from one version to the next. They run in one transaction, after a copy
+of the file was put beside it.
+"""
+
+from __future__ import annotations
+
+APPLICATION_ID = 0x4D454D52  # "MEMR" in the file's header says whose file it is
+
+CREATE = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+-- One row for each (tenant, user). `revision` grows with every change, `epoch` when rows vanish: caches watch both.
+CREATE TABLE owners (
+  owner INTEGER PRIMARY KEY, tenant TEXT NOT NULL, user TEXT NOT NULL,
+  revision INTEGER NOT NULL DEFAULT 0, epoch INTEGER NOT NULL DEFAULT 0,
+  UNIQUE (tenant, user)
+);
+
+-- Times are microseconds since 1970 UTC. NULL in valid_to or superseded_at is an open end.
+CREATE TABLE cubes (
+  row INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  owner INTEGER NOT NULL REFERENCES owners,
+  agent TEXT NOT NULL, session TEXT NOT NULL,
+  kind TEXT NOT NULL, origin TEXT NOT NULL, state TEXT NOT NULL, trust TEXT NOT NULL,
+  role TEXT NOT NULL, speaker TEXT, source TEXT,
+  text TEXT NOT NULL, meta TEXT NOT NULL, times TEXT NOT NULL,
+  at INTEGER NOT NULL, position INTEGER NOT NULL,
+  valid_from INTEGER NOT NULL, valid_to INTEGER,
+  recorded_at INTEGER NOT NULL, superseded_at INTEGER,
+  replaces INTEGER REFERENCES cubes,
+  revision INTEGER NOT NULL
+);
+CREATE INDEX cubes_changed ON cubes (owner, revision);
+CREATE INDEX cubes_sequence ON cubes (owner, session, agent, at, position);
+CREATE INDEX cubes_replaces ON cubes (replaces) WHERE replaces IS NOT NULL;
+
+-- What recall needs of a cube: terms (uint32 each, then uint8 counts), tokens when shown, unit vector (float16).
+-- `members` of a window are its turns' rows (int64), `norm` the length of their summed vectors.
+CREATE TABLE features (
+  row INTEGER PRIMARY KEY REFERENCES cubes ON DELETE CASCADE,
+  tokens INTEGER NOT NULL, terms BLOB, vector BLOB, members BLOB, norm REAL
+);
+
+CREATE TABLE lineage (
+  child INTEGER NOT NULL REFERENCES cubes ON DELETE CASCADE,
+  parent INTEGER NOT NULL REFERENCES cubes ON DELETE CASCADE,
+  PRIMARY KEY (child, parent)
+) WITHOUT ROWID;
+CREATE INDEX lineage_parent ON lineage (parent);
+
+CREATE TABLE links (
+  source INTEGER NOT NULL REFERENCES cubes ON DELETE CASCADE,
+  target INTEGER NOT NULL REFERENCES cubes ON DELETE CASCADE,
+  kind TEXT NOT NULL, weight REAL NOT NULL,
+  PRIMARY KEY (source, kind, target)
+) WITHOUT ROWID;
+CREATE INDEX links_target ON links (target);
+
+-- Work that follows an add. `rows` is a JSON list of cube rows; `lease_until` keeps two processes off one job.
+CREATE TABLE jobs (
+  job INTEGER PRIMARY KEY, owner INTEGER NOT NULL REFERENCES owners, kind TEXT NOT NULL, rows TEXT NOT NULL,
+  attempts INTEGER NOT NULL DEFAULT 0, lease_until INTEGER NOT NULL DEFAULT 0, reason TEXT
+);
+CREATE INDEX jobs_owner ON jobs (owner);
+
+-- What was done to a cube, beside its being recorded and superseded.
+CREATE TABLE events (
+  event INTEGER PRIMARY KEY, row INTEGER NOT NULL REFERENCES cubes ON DELETE CASCADE,
+  at INTEGER NOT NULL, what TEXT NOT NULL
+);
+CREATE INDEX events_row ON events (row);
+
+CREATE TABLE backups (path TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+MIGRATIONS: tuple[str, ...] = (CREATE,)
+"""MIGRATIONS[n] takes version n to n + 1; version 0 is the empty file."""
+
+VERSION = len(MIGRATIONS)

@@ -1,0 +1,124 @@
+"""A searcher over an owner's index: the candidate queries and columns that recall stages are made of."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+
+from memorist.store.bits import nearest, sign_words
+from memorist.store.bm25 import idf, saturation
+from memorist.store.index import OwnerIndex
+from memorist.store.protocol import Features, Floats, Rows, Terms
+from memorist.store.moments import micros
+
+EXACT = 2_048
+"""Up to this many allowed episodes are compared in full, without the scan of sign bits."""
+
+OVERSAMPLE = 4
+"""How many candidates of the sign-bit scan are compared in full for each one wanted."""
+
+LEAST_RESCORED = 1_000
+RESCORED_SHARE = 250
+"""At least one in this many episodes is compared in full, so that recall holds as the owner grows."""
+
+
+class IndexSearcher:
+    """A view of the places that `allowed` permits (bool [size])."""
+
+    def __init__(self, index: OwnerIndex, allowed: npt.NDArray[np.bool_]) -> None:
+        self._index = index
+        self._size = len(allowed)
+        self._allowed = allowed
+
+    def lexical(self, terms: Terms, limit: int) -> Rows:
+        """Rows of the best `limit` episodes by BM25, best first; only those that hold a term."""
+        index, size = self._index, self._size
+        mean = index.total_length / max(index.size, 1)
+        score = np.zeros(index.size, np.float32)
+        for term in terms:
+            documents, counts = index.postings.of(term)
+            if len(documents):
+                weight = idf(index.size, np.array([len(documents)], np.float32))
+                score[documents] += weight * saturation(counts, index.lengths[documents], mean)
+        score = score[:size]
+        score[~self._allowed] = 0
+        found = np.flatnonzero(score)
+        return self._rows(best(found, score[found], limit))
+
+    def dense(self, vector: Floats, limit: int) -> Rows:
+        """Rows of the best `limit` episodes by cosine, best first."""
+        index, size = self._index, self._size
+        found = np.flatnonzero(self._allowed)
+        if len(found) > EXACT:
+            wanted = max(LEAST_RESCORED, OVERSAMPLE * limit, size // RESCORED_SHARE)
+            query = sign_words(vector.reshape(1, -1))[:, 0]
+            found = nearest(index.words[:, :size], query, self._allowed, wanted)
+        return self._rows(best(found, self._cosine(found, vector), limit))
+
+    def between(self, start: datetime, end: datetime, limit: int) -> Rows:
+        """Rows of up to `limit` episodes said in, or speaking of, [start, end); evenly spread when there are more."""
+        index, size = self._index, self._size
+        low, high = micros(start), micros(end)
+        hit = (index.at[:size] >= low) & (index.at[:size] < high)
+        spans = index.spans
+        speaking = spans[(spans[:, 1] < high) & (spans[:, 2] > low), 0]
+        hit[speaking[speaking < size]] = True
+        found = np.flatnonzero(hit & self._allowed)
+        if len(found) > limit:
+            found = found[np.linspace(0, len(found) - 1, limit).astype(np.intp)]
+        return self._rows(found)
+
+    def around(self, rows: Rows) -> Rows:
+        """The rows and the visible turns that share a window with one of them."""
+        index = self._index
+        places = index.places(rows)
+        starts = np.concatenate([places[:, None], index.before[places]], axis=1).ravel()
+        starts = starts[starts >= 0]
+        every = np.unique(np.concatenate([starts, index.after[starts].ravel()]))
+        every = every[(every >= 0) & (every < self._size)]
+        return self._rows(every[self._allowed[every]])
+
+    def features(self, rows: Rows, terms: Terms, vector: Floats | None) -> Features:
+        """Columns for the rows, in their order. Without a vector the cosines are 0."""
+        index = self._index
+        places = index.places(rows)
+        counts = np.zeros((len(rows), len(terms)), np.float32)
+        frequency = np.zeros(len(terms), np.float32)
+        for i, term in enumerate(terms):
+            documents, found = index.postings.of(term)
+            frequency[i] = len(documents)
+            if len(documents):
+                spot = np.minimum(np.searchsorted(documents, places), len(documents) - 1)
+                counts[:, i] = np.where(documents[spot] == places, found[spot], 0)
+        after = index.after[places].astype(np.int64)
+        known = (after >= 0) & (after < self._size)
+        return Features(
+            rows=rows,
+            cosine=np.zeros(len(rows), np.float32) if vector is None else self._cosine(places, vector),
+            counts=counts,
+            lengths=index.lengths[places],
+            tokens=index.tokens[places],
+            after=np.where(known, index.rows[np.where(known, after, 0)], -1),
+            norm=index.norm[places],
+            documents=index.size,
+            mean_length=index.total_length / max(index.size, 1),
+            frequency=frequency,
+        )
+
+    def _cosine(self, places: npt.NDArray[np.intp], vector: Floats) -> Floats:
+        vectors = self._index.vectors
+        chosen = vectors[: self._size] if len(places) == self._size else vectors[places]
+        return chosen.astype(np.float32, copy=False) @ vector
+
+    def _rows(self, places: npt.NDArray[np.intp]) -> Rows:
+        return self._index.rows[places]
+
+
+def best(places: npt.NDArray[np.intp], score: Floats, limit: int) -> npt.NDArray[np.intp]:
+    """The `limit` places of highest score, best first; equal scores in the order of the places."""
+    if len(places) > limit:
+        keep = np.sort(np.argpartition(-score, limit - 1)[:limit])
+        places, score = places[keep], score[keep]
+    return places[np.argsort(-score, kind="stable")]

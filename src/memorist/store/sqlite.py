@@ -1,0 +1,372 @@
+"""The default store: one SQLite file, safe for many processes, nothing acknowledged ever lost."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from memorist.cube import SOURCE, Cube, Scope
+from memorist.errors import EmbedderMismatch, NotFound, StateError
+from memorist.models.embedder import Identity, Vectors
+from memorist.store import archive, erasure, jobs, refresh, windows
+from memorist.store.check import check
+from memorist.store.connection import Database
+from memorist.store.index import OwnerIndex
+from memorist.store.moments import micros, moment
+from memorist.store.protocol import Draft, Erased, Job, Organised, Searcher, Selection, Stretch, Turn
+from memorist.store.rows import HEADER, cube_of, dump_times, fetch_in
+from memorist.store.search import IndexSearcher
+from memorist.store.select import filtered, narrowed, visible
+
+CACHED_EPISODES = 2_000_000
+"""Indexes of the owners used last stay in memory up to this many episodes in all."""
+
+INSERT_CUBE = """
+INSERT OR IGNORE INTO cubes (row, id, owner, agent, session, kind, origin, state, trust, role, speaker, source, text,
+  meta, times, at, position, valid_from, recorded_at, replaces, revision)
+VALUES (?, ?, ?, ?, ?, 'text', ?, 'active', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+
+class SQLiteStore:
+    """See `memorist.store.protocol.Store`. `dimension` is that of the vectors it will hold."""
+
+    def __init__(self, path: Path, dimension: int) -> None:
+        self.path = path
+        self.dimension = dimension
+        self._database = Database(path)
+        self._indexes: OrderedDict[int, OwnerIndex] = OrderedDict()
+        self._refreshing = threading.RLock()
+
+    # Writing
+
+    def add(self, scope: Scope, drafts: Sequence[Draft], now: datetime, kinds: Sequence[str]) -> tuple[list[str], int]:
+        """Keep new episodes with a job of each kind, in one transaction."""
+        with self._database.writing() as db:
+            owner = owner_of(db, scope, create=True)
+            revision = next_revision(db, owner)
+            row = next_row(db)
+            added: list[str] = []
+            rows: list[int] = []
+            for draft in drafts:
+                if insert_episode(db, draft, owner, row, row, None, now, revision):
+                    added.append(draft.id)
+                    rows.append(row)
+                    row += 1
+            return added, jobs.create(db, owner, kinds, rows) if rows else 0
+
+    def index(self, job: Job, vectors: Mapping[int, Vectors], organised: Organised, now: datetime) -> None:
+        """Finish an index job: vectors by row, what organisers derived, and the job's end."""
+        with self._database.writing() as db:
+            if not jobs.finish(db, job):
+                return  # another process did it after our lease ended
+            owner = owner_of(db, job.scope, create=False)
+            revision = next_revision(db, owner)
+            blobs = [(vector.astype(np.float16).tobytes(), row) for row, vector in vectors.items()]
+            db.executemany("UPDATE features SET vector = ? WHERE row = ?", blobs)
+            db.executemany("UPDATE cubes SET revision = ? WHERE row = ?", [(revision, row) for row in vectors])
+            windows.write(db, owner, organised, now, revision)
+
+    def claim(self, scope: Scope, now: datetime, number: int = 0) -> Job | None:
+        """A pending job of this owner that nobody works on, leased to the caller."""
+        with self._database.reading() as db:
+            if not jobs.any_free(db, owner_of(db, scope, create=False), now, number):
+                return None
+        with self._database.writing() as db:
+            return jobs.claim(db, scope, owner_of(db, scope, create=False), now, number)
+
+    def fail(self, job: Job, reason: str) -> None:
+        """Leave the job pending with its reason."""
+        with self._database.writing() as db:
+            jobs.fail(db, job, reason)
+
+    def jobs(self, scope: Scope) -> list[Job]:
+        """Jobs that are not done."""
+        with self._database.reading() as db:
+            return jobs.pending(db, scope, owner_of(db, scope, create=False))
+
+    def replace(self, scope: Scope, old: str, draft: Draft, now: datetime, kinds: Sequence[str]) -> str:
+        """Close a cube at the draft's `valid_from` and put the draft in its place in the conversation."""
+        with self._database.writing() as db:
+            owner = owner_of(db, scope, create=True)
+            found = header_of(db, scope, owner, old)
+            if found["superseded_at"] is not None:
+                raise StateError(f"{old} is an earlier version; update the newest one (see its history)")
+            if found["state"] != "active":
+                raise StateError(f"{old} is {found['state']}; restore it before updating")
+            if found["origin"] != SOURCE:
+                raise StateError(f"{old} was derived by {found['origin']}; update the episodes it comes from")
+            revision = next_revision(db, owner)
+            closed = max(micros(draft.valid_from), found["valid_from"])
+            db.execute(
+                "UPDATE cubes SET valid_to = ?, superseded_at = ?, revision = ? WHERE row = ?",
+                (closed, micros(now), revision, found["row"]),
+            )
+            row = next_row(db)
+            if not insert_episode(db, draft, owner, row, found["position"], found["row"], now, revision):
+                raise StateError(f"{old} already was updated to this text at this time")
+            touched = windows.close_over(db, [found["row"]], revision)
+            jobs.create(db, owner, kinds, [row, *touched])
+            return draft.id
+
+    def set_state(self, scope: Scope, ids: Sequence[str], state: str, now: datetime, kinds: Sequence[str]) -> None:
+        """Forget or restore cubes, with the windows they stand in."""
+        with self._database.writing() as db:
+            owner = owner_of(db, scope, create=True)
+            found = [header_of(db, scope, owner, id) for id in ids]
+            for header in found:
+                if header["state"] == state:
+                    raise StateError(f"{header['id']} is {state} already")
+            revision = next_revision(db, owner)
+            rows = [int(header["row"]) for header in found]
+            for row in rows:
+                db.execute("UPDATE cubes SET state = ?, revision = ? WHERE row = ?", (state, revision, row))
+                what = {"forgotten": "forgotten", "active": "restored"}[state]
+                db.execute("INSERT INTO events (row, at, what) VALUES (?, ?, ?)", (row, micros(now), what))
+            touched = windows.close_over(db, rows, revision)
+            jobs.create(db, owner, kinds, sorted({*rows, *touched}))
+
+    def erase(self, scope: Scope, ids: Sequence[str], kinds: Sequence[str]) -> Erased:
+        """Destroy cubes, their versions and everything derived from them. The bytes are gone after `compact`."""
+        with self._database.writing() as db:
+            owner = owner_of(db, scope, create=True)
+            rows = [int(header_of(db, scope, owner, id)["row"]) for id in ids]
+            next_revision(db, owner)
+            erased, touched = erasure.erase(db, owner, rows)
+            if touched:
+                jobs.create(db, owner, kinds, touched)
+            return erased
+
+    def compact(self, texts: Sequence[str]) -> int:
+        """Rewrite the file without free space; returns how many of the texts' bytes are still found."""
+        with self._database.alone() as db:
+            erasure.compact(db)
+            return erasure.remnants(db, self.path, texts)
+
+    # Reading
+
+    def turns(self, scope: Scope, rows: Sequence[int]) -> list[Turn]:
+        """Episodes by row that are current, in the given order."""
+        with self._database.reading() as db:
+            return windows.turns(db, owner_of(db, scope, create=False), rows)
+
+    def sequences(self, scope: Scope, rows: Sequence[int], reach: int) -> list[Stretch]:
+        """For each session touched by the rows: its current turns around them, in the order of the conversation."""
+        with self._database.reading() as db:
+            return windows.sequences(db, owner_of(db, scope, create=False), rows, reach)
+
+    def search(self, scope: Scope, selection: Selection) -> Searcher:
+        """A view for the recall stages."""
+        with self._database.reading() as db, self._refreshing:
+            owner = owner_of(db, scope, create=False)
+            index = self._indexes.pop(owner, None)
+            index = self._indexes[owner] = refresh.refreshed(db, owner, index, self.dimension)
+            while len(self._indexes) > 1 and sum(one.size for one in self._indexes.values()) > CACHED_EPISODES:
+                self._indexes.popitem(last=False)
+            if selection == Selection() and not (scope.agent or scope.session):
+                return IndexSearcher(index, index.current[: index.size].copy())
+            sql, values = select_sql("row", scope, owner, selection)
+            rows = np.array(db.execute(sql, values).fetchall(), np.int64).reshape(-1)
+            return IndexSearcher(index, index.mask(rows))
+
+    def get(self, scope: Scope, ids: Sequence[str]) -> list[Cube]:
+        """Cubes by id, in the given order. Raises NotFound for the first that this scope does not have."""
+        with self._database.reading() as db:
+            owner = owner_of(db, scope, create=False)
+            rows = [int(header_of(db, scope, owner, id)["row"]) for id in ids]
+            found = load(db, scope, owner, rows)
+            return [found[row] for row in rows]
+
+    def cubes(self, scope: Scope, rows: Sequence[int]) -> dict[int, Cube]:
+        """Cubes by row, in the given order; rows that are gone, or another's, are left out."""
+        with self._database.reading() as db:
+            return load(db, scope, owner_of(db, scope, create=False), rows)
+
+    def list(self, scope: Scope, selection: Selection, limit: int, origin: str = SOURCE) -> list[Cube]:
+        """The newest `limit` cubes of an origin, newest first."""
+        with self._database.reading() as db:
+            owner = owner_of(db, scope, create=False)
+            sql, values = select_sql("row", scope, owner, selection, origin)
+            found = db.execute(f"{sql} ORDER BY at DESC, position DESC LIMIT ?", (*values, limit)).fetchall()
+            return list(load(db, scope, owner, [row for (row,) in found]).values())
+
+    def present(self, scope: Scope, ids: Sequence[str]) -> list[str]:
+        """Those of the ids that this scope has."""
+        with self._database.reading() as db:
+            sql, values = narrowed(scope, owner_of(db, scope, create=False))
+            return [id for (id,) in fetch_in(db, f"SELECT id FROM cubes WHERE {sql} AND id IN ({{}})", ids, *values)]
+
+    def history(self, scope: Scope, id: str) -> list[tuple[datetime, str, Cube]]:
+        """What happened to a cube and its other versions, oldest first."""
+        with self._database.reading() as db:
+            owner = owner_of(db, scope, create=False)
+            rows = erasure.versions(db, [int(header_of(db, scope, owner, id)["row"])])
+            happened: list[tuple[datetime, str, Cube]] = []
+            for place, (row, cube) in enumerate(load(db, scope, owner, rows).items()):
+                happened.append((cube.recorded_at, "updated" if place else "added", cube))
+                events = db.execute("SELECT at, what FROM events WHERE row = ? ORDER BY event", (row,))
+                happened += [(moment(at), what, cube) for at, what in events]
+            return sorted(happened, key=lambda change: change[0])
+
+    def scopes(self) -> Iterator[tuple[Scope, int]]:
+        """Each (tenant, user) with its number of current episodes."""
+        with self._database.reading() as db:
+            counted = db.execute(
+                "SELECT tenant, user, (SELECT COUNT(*) FROM cubes c WHERE c.owner = o.owner AND origin = ?"
+                " AND state = 'active' AND superseded_at IS NULL) FROM owners o ORDER BY tenant, user",
+                (SOURCE,),
+            ).fetchall()
+        return ((Scope(tenant=tenant, user=user), count) for tenant, user, count in counted)
+
+    # The store as a whole
+
+    def check(self) -> list[str]:
+        """Everything that is not as it should be; empty when the store is sound."""
+        with self._database.reading() as db:
+            return check(db, self.dimension)
+
+    def embedder(self) -> Identity | None:
+        """Whose vectors these are."""
+        with self._database.reading() as db:
+            found = db.execute("SELECT value FROM meta WHERE name = 'embedder'").fetchone()
+            return Identity(**json.loads(found[0])) if found else None
+
+    def bind(self, identity: Identity) -> None:
+        """Record whose vectors these are. Raises EmbedderMismatch when they are another's."""
+        found = self.embedder()
+        if found is None:
+            value = {"name": identity.name, "dimension": identity.dimension, "sha256": identity.sha256}
+            with self._database.writing() as db:
+                db.execute("INSERT OR IGNORE INTO meta VALUES ('embedder', ?)", (json.dumps(value),))
+            found = self.embedder()
+        if found != identity:
+            raise EmbedderMismatch(
+                f"{self.path} holds vectors of {describe(found)}, not of {describe(identity)}; open it with that"
+                " embedder, or export it and import it into a new store with this one (all vectors are made anew)"
+            )
+
+    def backups(self) -> list[Path]:
+        """Copies made by `backup`."""
+        with self._database.reading() as db:
+            return [Path(path) for (path,) in db.execute("SELECT path FROM backups ORDER BY path")]
+
+    def backup(self, path: Path, now: datetime) -> None:
+        """A consistent copy while others go on; it appears under its name only when whole."""
+        with self._database.writing() as db:
+            db.execute("INSERT OR REPLACE INTO backups VALUES (?, ?)", (str(path.resolve()), micros(now)))
+        partial = path.with_name(path.name + ".partial")
+        try:
+            with self._database.translated():
+                copy = sqlite3.connect(partial)
+                try:
+                    self._database.connection().backup(copy)
+                    copy.execute("PRAGMA journal_mode = DELETE")
+                finally:
+                    copy.close()
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def dump(self) -> Iterator[dict[str, Any]]:
+        """Every record of the store as plain data, in an order that `restore` accepts."""
+        with self._database.reading() as db:
+            yield from archive.dump(db)
+
+    def restore(self, records: Iterable[Mapping[str, Any]], kinds: Sequence[str]) -> int:
+        """Add dumped records in one transaction; returns the number of cubes that were new."""
+        with self._database.writing() as db:
+            return archive.restore(db, records, kinds)
+
+    def close(self) -> None:
+        """Let go of the file and of what was cached."""
+        self._indexes.clear()
+        self._database.close()
+
+
+def owner_of(db: sqlite3.Connection, scope: Scope, *, create: bool) -> int:
+    """The number of (tenant, user); 0, which owns nothing, when it is not known and not to be created."""
+    key = (scope.tenant, scope.user)
+    found = db.execute("SELECT owner FROM owners WHERE tenant = ? AND user = ?", key).fetchone()
+    if found:
+        return int(found[0])
+    if not create:
+        return 0
+    return int(db.execute("INSERT INTO owners (tenant, user) VALUES (?, ?)", key).lastrowid or 0)
+
+
+def next_revision(db: sqlite3.Connection, owner: int) -> int:
+    """The revision of the changes of this transaction."""
+    sql = "UPDATE owners SET revision = revision + 1 WHERE owner = ? RETURNING revision"
+    found = db.execute(sql, (owner,)).fetchall()
+    return int(found[0][0]) if found else 0
+
+
+def next_row(db: sqlite3.Connection) -> int:
+    """A row above all others: rows rise in the order of arrival."""
+    return int(db.execute("SELECT COALESCE(MAX(row), 0) + 1 FROM cubes").fetchone()[0])
+
+
+def insert_episode(
+    db: sqlite3.Connection,
+    draft: Draft,
+    owner: int,
+    row: int,
+    position: int,
+    replaces: int | None,
+    now: datetime,
+    revision: int,
+) -> bool:
+    """Write an episode and its features; False when its id is there already."""
+    values = (
+        *(row, draft.id, owner, draft.agent, draft.session, SOURCE, draft.trust, draft.role, draft.speaker),
+        *(draft.source, draft.text, json.dumps(dict(draft.meta), ensure_ascii=False), dump_times(draft.times)),
+        *(micros(draft.at), position, micros(draft.valid_from), micros(now), replaces, revision),
+    )
+    if db.execute(INSERT_CUBE, values).rowcount != 1:
+        return False
+    db.execute("INSERT INTO features (row, tokens, terms) VALUES (?, ?, ?)", (row, draft.tokens, draft.terms))
+    return True
+
+
+def header_of(db: sqlite3.Connection, scope: Scope, owner: int, id: str) -> dict[str, Any]:
+    """State of a cube of this scope. Raises NotFound."""
+    sql, values = narrowed(scope, owner)
+    names = ("row", "id", "state", "origin", "position", "valid_from", "superseded_at")
+    found = db.execute(f"SELECT {', '.join(names)} FROM cubes WHERE id = ? AND {sql}", (str(id), *values)).fetchone()
+    if found is None:
+        raise NotFound(f"no cube {id!r:.100} in this scope; see: memorist list")
+    return dict(zip(names, found))
+
+
+def select_sql(
+    columns: str, scope: Scope, owner: int, selection: Selection, origin: str = SOURCE
+) -> tuple[str, list[Any]]:
+    """The SELECT of a selection within a scope."""
+    parts = [narrowed(scope, owner), visible(selection), filtered(selection.where)]
+    sql = " AND ".join(f"({part})" for part, _ in parts)
+    values = [value for _, bound in parts for value in bound]
+    return f"SELECT {columns} FROM cubes WHERE origin = ? AND {sql}", [origin, *values]
+
+
+def load(db: sqlite3.Connection, scope: Scope, owner: int, rows: Sequence[int]) -> dict[int, Cube]:
+    """An owner's cubes by row, in the given order, with the episodes they rest on."""
+    found = {row[0]: row for row in fetch_in(db, f"SELECT {HEADER} FROM cubes WHERE owner = ? AND row IN ({{}})", rows, owner)}
+    sources: dict[int, list[str]] = {}
+    lineage = "SELECT l.child, c.id FROM lineage l JOIN cubes c ON c.row = l.parent WHERE l.child IN ({})"
+    derived = [row for row, header in found.items() if header[5] != SOURCE]
+    for child, id in fetch_in(db, lineage + " ORDER BY c.at, c.position", derived):
+        sources.setdefault(child, []).append(id)
+    return {row: cube_of(found[row], scope, tuple(sources.get(row, ()))) for row in rows if row in found}
+
+
+def describe(identity: Identity | None) -> str:
+    """An embedder in words."""
+    return f"{identity.name} ({identity.dimension} dimensions, {identity.sha256[:8]})" if identity else "no embedder"

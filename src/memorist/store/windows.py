@@ -1,0 +1,113 @@
+"""Turns in the order of their conversation, and the cubes that organisers derive from them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+import numpy as np
+
+from memorist.store.moments import micros, moment
+from memorist.store.protocol import Derived, Organised, Stretch, Turn
+from memorist.store.rows import fetch_in
+
+TURN = "c.row, c.id, c.text, c.speaker, c.role, c.trust, c.session, c.agent, c.at, c.valid_from, f.vector"
+CURRENT = "c.origin = 'source' AND c.kind = 'text' AND c.state = 'active' AND c.superseded_at IS NULL"
+FROM = f"SELECT {TURN} FROM cubes c JOIN features f ON f.row = c.row WHERE c.owner = ? AND {CURRENT}"
+
+
+def turns(db: sqlite3.Connection, owner: int, rows: Sequence[int]) -> list[Turn]:
+    """Current episodes by row, in the given order."""
+    found = {record[0]: turn_of(record) for record in fetch_in(db, f"{FROM} AND c.row IN ({{}})", rows, owner)}
+    return [found[row] for row in rows if row in found]
+
+
+def sequences(db: sqlite3.Connection, owner: int, rows: Sequence[int], reach: int) -> list[Stretch]:
+    """For each session touched by the rows, its current turns from `reach` before to `reach` after them."""
+    where = "SELECT session, agent, at, position FROM cubes WHERE owner = ? AND row IN ({})"
+    touched: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    for session, agent, at, position in fetch_in(db, where, rows, owner):
+        touched.setdefault((session, agent), []).append((at, position))
+    return [
+        stretch(db, owner, session, agent, min(places), max(places), reach)
+        for (session, agent), places in sorted(touched.items())
+    ]
+
+
+def stretch(
+    db: sqlite3.Connection,
+    owner: int,
+    session: str,
+    agent: str,
+    first: tuple[int, int],
+    last: tuple[int, int],
+    reach: int,
+) -> Stretch:
+    """Turns of a session between two places (at, position), and `reach` beyond each end."""
+    base = f"{FROM} AND c.session = ? AND c.agent = ?"
+    key = (owner, session, agent)
+    rising, falling = "ORDER BY c.at, c.position", "ORDER BY c.at DESC, c.position DESC"
+    earlier = db.execute(f"{base} AND (c.at, c.position) < (?, ?) {falling} LIMIT ?", (*key, *first, reach)).fetchall()
+    inside = f"{base} AND (c.at, c.position) >= (?, ?) AND (c.at, c.position) <= (?, ?) {rising}"
+    middle = db.execute(inside, (*key, *first, *last)).fetchall()
+    later = db.execute(f"{base} AND (c.at, c.position) > (?, ?) {rising} LIMIT ?", (*key, *last, reach)).fetchall()
+    turns = tuple(turn_of(record) for record in (*reversed(earlier), *middle, *later))
+    return Stretch(turns, len(turns) - len(later))
+
+
+def turn_of(record: Sequence[object]) -> Turn:
+    """A turn from a row of TURN."""
+    row, id, text, speaker, role, trust, session, agent, at, valid_from, vector = record
+    unpacked = np.frombuffer(vector, np.float16).astype(np.float32) if isinstance(vector, bytes) else None
+    return Turn(row, id, text, speaker, role, trust, session, agent, moment(at), moment(valid_from), unpacked)  # type: ignore[arg-type]
+
+
+def write(db: sqlite3.Connection, owner: int, organised: Organised, now: datetime, revision: int) -> None:
+    """Upsert derived cubes and hide withdrawn ones. What lost a member meanwhile is left to the job that knows."""
+    wanted = {row for cube in organised.cubes for row in cube.members}
+    alive = {row for (row,) in fetch_in(db, "SELECT row FROM cubes WHERE row IN ({})", sorted(wanted))}
+    for cube in organised.cubes:
+        if alive.issuperset(cube.members):
+            put(db, owner, cube, now, revision)
+    hide = "UPDATE cubes SET state = 'forgotten', revision = ? WHERE id = ? AND owner = ? AND state = 'active'"
+    db.executemany(hide, [(revision, id, owner) for id in organised.withdrawn])
+
+
+def put(db: sqlite3.Connection, owner: int, cube: Derived, now: datetime, revision: int) -> None:
+    """Insert or rewrite one derived cube, with its lineage."""
+    at, valid_from = micros(cube.at), micros(cube.valid_from)
+    found = db.execute("SELECT row, text, state FROM cubes WHERE id = ?", (cube.id,)).fetchone()
+    members = np.array(cube.members, np.int64).tobytes()
+    if found is None:
+        row = db.execute(
+            "INSERT INTO cubes (id, owner, agent, session, kind, origin, state, trust, role, text, meta, times, at,"
+            " position, valid_from, recorded_at, revision)"
+            " VALUES (?, ?, ?, ?, 'text', ?, 'active', ?, 'derived', ?, '{}', '[]', ?, 0, ?, ?, ?)",
+            (cube.id, owner, cube.agent, cube.session, cube.origin, cube.trust, cube.text, at, valid_from)
+            + (micros(now), revision),
+        ).lastrowid
+        db.execute(
+            "INSERT INTO features (row, tokens, members, norm) VALUES (?, ?, ?, ?)",
+            (row, cube.tokens, members, cube.norm),
+        )
+    else:
+        row = found[0]
+        db.execute(
+            "UPDATE cubes SET state = 'active', trust = ?, text = ?, at = ?, valid_from = ?, recorded_at = ?,"
+            " revision = ? WHERE row = ?",
+            (cube.trust, cube.text, at, valid_from, micros(now), revision, row),
+        )
+        db.execute("UPDATE features SET members = ?, norm = ? WHERE row = ?", (members, cube.norm, row))
+        db.execute("DELETE FROM lineage WHERE child = ?", (row,))
+    db.executemany("INSERT INTO lineage VALUES (?, ?)", [(row, member) for member in cube.members])
+
+
+def close_over(db: sqlite3.Connection, rows: Iterable[int], revision: int) -> list[int]:
+    """Hide the derived cubes that rest on the rows; returns the rows of their other members, to organise anew."""
+    rows = list(rows)
+    children = [child for (child,) in fetch_in(db, "SELECT DISTINCT child FROM lineage WHERE parent IN ({})", rows)]
+    hide = "UPDATE cubes SET state = 'forgotten', revision = ? WHERE row = ? AND state = 'active'"
+    db.executemany(hide, [(revision, child) for child in children])
+    members = fetch_in(db, "SELECT DISTINCT parent FROM lineage WHERE child IN ({})", children)
+    return sorted({row for (row,) in members} - set(rows))
