@@ -18,8 +18,8 @@ from memorist import sources
 from memorist.cube import Document, Observation
 from memorist.errors import InputError, RecordError
 from memorist.sources import FORMATS, LONGEST, from_document, from_messages, read, split_long
-from memorist.sources.formats import recognise
 from memorist.sources.file import open_source
+from memorist.sources.formats import recognise
 from memorist.sources.moment import moment
 from memorist.sources.pieces import split_text
 
@@ -517,8 +517,8 @@ def test_webvtt_with_voices(write: Write) -> None:
 
 def test_whatsapp(write: Write) -> None:
     text = (
-        "10/05/2024, 12:03 - Messages and calls are end-to-end encrypted.\n10/05/2024, 12:04 - Ana: Look:\n  two lines\n\n"
-        "and three\n11/05/2024, 09:00 - Bo Li: ok\n"
+        "10/05/2024, 12:03 - Messages and calls are end-to-end encrypted.\n"
+        "10/05/2024, 12:04 - Ana: Look:\n  two lines\n\nand three\n11/05/2024, 09:00 - Bo Li: ok\n"
     )
     path = write("WhatsApp Chat with Ana.txt", text)
     assert format_of(path) == "transcript"

@@ -6,6 +6,8 @@ import json
 import math
 import tempfile
 from collections.abc import Iterable
+from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ wild_text = st.text(st.characters(), max_size=30) | st.sampled_from(
     ["\x00", "a\ud800", "\udc00", "1e999", "\u2028", ""]
 )
 scalars = (
-    st.none() | st.booleans() | st.integers() | st.floats() | wild_text | st.sampled_from([10**5000, 2**63, 1e308])
+    st.none() | st.booleans() | st.integers() | st.floats() | wild_text | st.sampled_from([10**4000, 2**63, 1e308])
 )
 NAMES = (
     *TEXT, "role", "name", "speaker", "messages", "timestamp", "id", "session", "metadata", "tool_calls", "function",
@@ -53,7 +55,7 @@ values = st.recursive(
 )
 messages = st.fixed_dictionaries(
     {"role": st.sampled_from(["user", "assistant", "tool", "x"]), "content": values},
-    optional={name: values for name in ("name", "timestamp", "id", "session", "metadata", "tool_calls")},
+    optional=dict.fromkeys(("name", "timestamp", "id", "session", "metadata", "tool_calls"), values),
 )
 
 
@@ -106,9 +108,9 @@ def test_random_bytes(content: bytes, suffix: str, format: str | None) -> None:
 @given(
     st.lists(
         st.sampled_from(
-            ["{", "}", "[", "]", ",", ":", '"', '"text"', "\\", "\\ud800", "NaN", "1", "\n", "\n\n", "\r\n", "a", " ", ";", "\t",
-             "WEBVTT", "NOTE date: ", "1\n00:00:01,000 --> 00:00:02,000\n", "<v Ana>", "&#0;", "[10/05/2024, 12:03] ", "Ana: ",
-             "31/31/2024, 25:03 - ", "12:99 Bo: ", "# ", "```", "---\n", "===\n", "text,at\n", "\x00", "\ufeff", "é"]
+            [*'{}[],:"1a ;\t\n\\\x00\ufeffé', "\n\n", "\r\n", '"text"', "\\ud800", "NaN", "&#0;", "# ", "```", "---\n",
+             "===\n", "WEBVTT", "NOTE date: ", "1\n00:00:01,000 --> 00:00:02,000\n", "<v Ana>", "text,at\n", "Ana: ",
+             "[10/05/2024, 12:03] ", "31/31/2024, 25:03 - ", "12:99 Bo: "]
         ),
         max_size=40,
     ),
@@ -125,11 +127,7 @@ def test_random_syntax(tokens: list[str], suffix: str, format: str | None, encod
     values | st.lists(values, max_size=3), st.sampled_from([".json", ".jsonl"]), st.none() | st.sampled_from(FORMATS)
 )
 def test_random_json_files(value: Any, suffix: str, format: str | None) -> None:
-    try:
-        text = json.dumps(value)
-    except ValueError:  # a number of 5000 digits
-        text = '[{"text": "x", "n": ' + "9" * 5000 + "}]"
-    read_both(text.encode(), suffix, format)
+    read_both(json.dumps(value).encode(), suffix, format)
 
 
 @light
@@ -144,19 +142,16 @@ def test_random_messages(given_messages: Any) -> None:
 @light
 @given(wild_text, st.none() | wild_text, st.dictionaries(names, values, max_size=3) | values)
 def test_random_documents(text: str, title: str | None, meta: Any) -> None:
-    try:
+    with suppress(InputError):
         check(from_document(Document(text, title=title, meta=meta)))
-    except InputError:
-        pass
 
 
 @light
 @given(values)
 def test_random_times(value: Any) -> None:
-    try:
-        assert moment(value) is None or moment(value).tzinfo is not None  # type: ignore[union-attr]
-    except InputError:
-        pass
+    with suppress(InputError):
+        at = moment(value)
+        assert at is None or at.utcoffset() == timedelta(0)
 
 
 @light
@@ -181,7 +176,7 @@ def test_long_observations_join_to_the_text(words: list[str], times: int) -> Non
 
 def test_nesting_bombs() -> None:
     for opening, closing in (("[", "]"), ('{"a":', "}"), ('[{"text":', "}]"), ('{"messages":[', "]}")):
-        for depth in (150, 900, 100_000):
+        for depth in (150, 900, 20_000):
             for suffix in (".json", ".jsonl", ""):
                 read_both((opening * depth + "1" + closing * depth).encode(), suffix)
                 read_both((opening * depth).encode(), suffix)
@@ -189,7 +184,5 @@ def test_nesting_bombs() -> None:
     for _ in range(100_000):
         deep = [deep]
     for field in ("content", "metadata", "timestamp", "name", "extra", "tool_calls"):
-        try:
+        with suppress(InputError):
             check(from_messages([{"role": "user", "content": "x", field: deep}]))
-        except InputError:
-            continue

@@ -1,25 +1,47 @@
 """Memorist: a memory for language models that keeps learning.
 
-    from memorist import Memory
-    ana = Memory.open("memory.db").scope(user="ana")
-    ana.add("I moved to Lisbon in May.")
-    print(ana.search("Where does Ana live?").prompt())
+from memorist import Memory
+ana = Memory.open("memory.db").scope(user="ana")
+ana.add("I moved to Lisbon in May.")
+print(ana.search("Where does Ana live?").prompt())
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
 
-from memorist.aio import AsyncMemory, AsyncScopedMemory
-from memorist.cube import Cube, Document, Observation, Scope, TimeSpan
-from memorist.errors import MemoristError
-from memorist.memory import Memory, ScopedMemory
-from memorist.results import Answer, Change, Check, Citation, Erasure, Hit, Hits, Receipt, Verification
+if TYPE_CHECKING:
+    from memorist.aio import AsyncMemory, AsyncScopedMemory
+    from memorist.cube import Cube, Document, Observation, Scope, TimeSpan
+    from memorist.errors import MemoristError
+    from memorist.memory import Memory, ScopedMemory
+    from memorist.results import Answer, Change, Check, Citation, Erasure, Hit, Hits, Receipt, Verification
+    from memorist.sources import FileOptions
 
 try:
     __version__ = version("memorist")
 except PackageNotFoundError:  # run from a source tree that was not installed
     __version__ = "0.0.0"
+
+HOMES = {
+    "aio": ("AsyncMemory", "AsyncScopedMemory"),
+    "cube": ("Cube", "Document", "Observation", "Scope", "TimeSpan"),
+    "errors": ("MemoristError",),
+    "memory": ("Memory", "ScopedMemory"),
+    "results": ("Answer", "Change", "Check", "Citation", "Erasure", "Hit", "Hits", "Receipt", "Verification"),
+    "sources": ("FileOptions",),
+}
+
+
+def __getattr__(name: str) -> object:
+    """Names are imported when first used, so that `memorist --help` and tracebacks stay quick."""
+    for home, names in HOMES.items():
+        if name in names:
+            return getattr(import_module(f"memorist.{home}"), name)
+    raise AttributeError(f"module 'memorist' has no attribute {name!r}")
+
 
 __all__ = [
     "Answer",
@@ -31,10 +53,11 @@ __all__ = [
     "Cube",
     "Document",
     "Erasure",
+    "FileOptions",
     "Hit",
     "Hits",
-    "Memory",
     "MemoristError",
+    "Memory",
     "Observation",
     "Receipt",
     "Scope",

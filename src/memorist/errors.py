@@ -74,3 +74,12 @@ class StoreBusy(StoreError):
 
 class EmbedderMismatch(StoreError):
     """The store's vectors come from another embedder than the one given."""
+
+
+def brief(value: object, longest: int = 80) -> str:
+    """A value as a message names it: its repr, cut when long."""
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):  # nested too deep, or a number of thousands of digits
+        return f"a {type(value).__name__} that is too large to show"
+    return text if len(text) <= longest else f"{text[:longest]}…"

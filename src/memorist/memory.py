@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -10,18 +12,19 @@ from typing import Any
 
 from memorist.answer import extractive
 from memorist.archive import read_archive, write_archive
-from memorist.cube import Cube, Document, Observation, Scope, parse_moment, utc
+from memorist.cube import Cube, Document, Observation, Scope, is_unicode, parse_moment, utc
 from memorist.doctor import diagnose
-from memorist.errors import InputError, RecordError
+from memorist.errors import InputError, RecordError, brief
 from memorist.lifecycle.ingest import draft_update, ingest
 from memorist.lifecycle.jobs import INDEX, settle
 from memorist.models.embedder import Embedder
 from memorist.models.minilm import MiniLM
 from memorist.organise.windows import Windows
+from memorist.recall.names import unheard
 from memorist.recall.pool import Limits, Query, run
 from memorist.recipes import Recipe, recipe_named
 from memorist.results import Answer, Change, Check, Erasure, Hit, Hits, Receipt, Verification
-from memorist.sources import from_document, from_messages, read, split_long
+from memorist.sources import FileOptions, from_document, from_messages, read, split_long
 from memorist.sources.checked import checked
 from memorist.store.protocol import Selection, Store
 from memorist.store.sqlite import SQLiteStore
@@ -147,20 +150,20 @@ class ScopedMemory:
         *,
         at: datetime | str | None = None,
         source: str | None = None,
-        columns: Mapping[str, str] | None = None,
-        skip_bad: bool = False,
+        file: FileOptions = FileOptions(),
         progress: Progress = lambda done: None,
     ) -> Receipt:
         """Remember a text, chat messages (the OpenAI shape), a Document, an Observation, or a file (a Path).
 
         Returns when all of it is on disk. `at` is when a text was said (default: now), `source` names where it comes
-        from: adding the same from the same source again adds nothing. `columns` maps the fields of a CSV file,
-        `skip_bad` passes over its broken records, `progress` is told how many records are done.
+        from: adding the same from the same source again adds nothing. `file` says how to read a file when that is not
+        plain. `progress` is told how many records are done.
 
         Raises InputError; what stood before a broken record of a file is then kept.
         """
         skipped: list[RecordError] = []
-        observations = self._observations(what, at, source, columns, skipped.append if skip_bad else None)
+        on_bad = skipped.append if file.skip_bad else None
+        observations = self._observations(what, at, source, file, on_bad)
         memory = self._memory
         receipt = ingest(
             memory._store, self.scope, observations, memory._embedder, memory._organisers, memory._clock, progress
@@ -172,13 +175,13 @@ class ScopedMemory:
         what: Added,
         at: datetime | str | None,
         source: str | None,
-        columns: Mapping[str, str] | None,
+        file: FileOptions,
         on_bad: Callable[[RecordError], None] | None,
     ) -> Iterable[Observation]:
         """What to add, as observations; what is in memory is read whole, so that a mistake in it adds nothing."""
         said = parse_moment(at, "at") if at is not None else None
         if isinstance(what, Path):
-            return read(what, columns=columns, on_bad=on_bad)
+            return read(what, format=file.format, columns=file.columns, on_bad=on_bad)
         if isinstance(what, str):
             speaker = self.scope.user or None
             return list(split_long([checked(Observation(what, speaker=speaker, at=said, source=source))]))
@@ -236,21 +239,18 @@ class ScopedMemory:
             limits=limits,
         )
         pool = run(memory._recipe.stages, asked, searcher)
-        return Hits([hit_of(cube, place, pool) for place, cube in enumerate(pool.cubes)], query)
+        hits = [hit_of(cube, place, pool) for place, cube in enumerate(pool.cubes)]
+        return Hits(hits, query, unheard(text, searcher))
 
     def ask(self, question: str, *, budget: int = DEFAULT_BUDGET, where: Mapping[str, Any] | None = None) -> Answer:
         """An answer from this memory with citations, or "I do not know" when the evidence is weak."""
-        return extractive.answer(question_of(question), self.search(question, budget=budget, where=where), self._memory._embedder)
+        return extractive.answer(
+            question_of(question), self.search(question, budget=budget, where=where), self._memory._embedder
+        )
 
     def get(self, id: str) -> Cube:
         """A cube by id. Raises NotFound."""
         return self._memory._store.get(self.scope, [id])[0]
-
-    def list(self, *, limit: int = 20, where: Mapping[str, Any] | None = None, origin: str = "source") -> list[Cube]:
-        """The newest cubes of an origin: episodes, or what an organiser ("windows") derived."""
-        if limit < 1:
-            raise InputError(f"limit={limit} must be at least 1")
-        return self._memory._store.list(self.scope, Selection(where={} if where is None else where), limit, origin)
 
     def update(
         self,
@@ -296,30 +296,33 @@ class ScopedMemory:
         Returns when their bytes are gone from the files. Raises NotFound before anything is destroyed.
         """
         memory = self._memory
-        copies = [path_of(path) for path in backups]
-        for copy in copies:
-            if not copy.is_file():
-                raise InputError(f"the backup {copy} does not exist; nothing was erased")
-        erased = memory._store.erase(self.scope, ids_of(id), (INDEX,))
-        memory.settle(self.scope)
-        remnants = memory._store.compact(erased.texts)
-        for copy in copies:
-            remnants += self._erase_in(copy, erased.ids, erased.texts)
-        done = {copy.resolve() for copy in copies}
-        left = tuple(path for path in memory._store.backups() if path.exists() and path not in done)
-        return Erasure(erased.ids, erased.counts, remnants, tuple(copies), left)
+        ids, named = ids_of(id), [path_of(path) for path in backups]
+        with ExitStack() as stack:
+            copies = [stack.enter_context(closing(self._backup(path))) for path in named]
+            erased = memory._store.erase(self.scope, ids, (INDEX,))
+            memory.settle(self.scope)
+            remnants = memory._store.compact(erased.texts)
+            for copy in copies:
+                present = copy.present(self.scope, erased.ids)
+                if present:
+                    copy.erase(self.scope, present, (INDEX,))
+                remnants += copy.compact(erased.texts)
+            known = {path for store in (memory._store, *copies) for path in store.backups()}
+        left = sorted(path for path in known - {path.resolve() for path in named} if path.exists())
+        return Erasure(erased.ids, erased.counts, remnants, tuple(named), tuple(left))
 
-    def _erase_in(self, copy: Path, ids: Sequence[str], texts: Sequence[str]) -> int:
-        """Erase what a backup holds of these ids; returns what remains."""
-        store = SQLiteStore(copy, self._memory._embedder.identity.dimension)
-        try:
-            present = store.present(self.scope, ids)
-            if present:
-                store.erase(self.scope, present, ())
-            remaining = store.compact(texts)
-        finally:
-            store.close()
-        return remaining
+    def list(self, *, limit: int = 20, where: Mapping[str, Any] | None = None, origin: str = "source") -> list[Cube]:
+        """The newest cubes of an origin: episodes, or what an organiser ("windows") derived."""
+        whole("limit", limit)
+        if not isinstance(origin, str) or not is_unicode(origin):
+            raise InputError(f"origin={brief(origin)} is not the name of an origin, such as source or windows")
+        return self._memory._store.newest(self.scope, Selection(where={} if where is None else where), limit, origin)
+
+    def _backup(self, path: Path) -> SQLiteStore:
+        """A backup, opened. Raises InputError when there is none."""
+        if not path.is_file():
+            raise InputError(f"the backup {path} does not exist; nothing was erased")
+        return SQLiteStore(path, self._memory._embedder.identity.dimension)
 
 
 def hit_of(cube: Cube, place: int, pool: Any) -> Hit:
@@ -358,9 +361,15 @@ def in_conversation(observation: Observation, at: datetime | None, user: str) ->
 def limits_of(k: int | None, budget: int | None) -> Limits:
     """Checked limits. Raises InputError."""
     for name, value in (("k", k), ("budget", budget)):
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-            raise InputError(f"{name}={value!r:.50} must be a whole number of at least 1")
+        if value is not None:
+            whole(name, value)
     return Limits(k, DEFAULT_BUDGET if k is None and budget is None else budget)
+
+
+def whole(name: str, value: object) -> None:
+    """Raises InputError unless the value is a number of things."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < 2**63:
+        raise InputError(f"{name} must be a whole number of at least 1, not {brief(value)}")
 
 
 def question_of(query: object) -> str:
@@ -375,7 +384,7 @@ def question_of(query: object) -> str:
 
 def ids_of(id: str | Sequence[str]) -> list[str]:
     """One id or several as a list without repeats. Raises InputError."""
-    ids = [id] if isinstance(id, str) else list(id)
+    ids = [id] if isinstance(id, str) else list(id) if isinstance(id, Iterable) else []
     if not ids or not all(isinstance(one, str) for one in ids):
         raise InputError("name at least one id, such as ep-…")
     return list(dict.fromkeys(ids))
@@ -383,9 +392,16 @@ def ids_of(id: str | Sequence[str]) -> list[str]:
 
 def path_of(path: str | Path) -> Path:
     """A path with ~ expanded. Raises InputError for one that no file can have."""
+    if not isinstance(path, (str, Path)):
+        raise InputError(f"a {type(path).__name__} is not a file name; pass a text or a Path")
     text = str(path)
     if "://" in text:
         raise InputError(f"{text} is not a file; this version opens SQLite files only, such as memory.db")
-    if not text or "\x00" in text:
-        raise InputError(f"{text!r} is not a file name")
-    return Path(text).expanduser()
+    try:
+        os.fsencode(text)
+        found = Path(text).expanduser()
+    except (UnicodeEncodeError, RuntimeError):
+        found = None
+    if found is None or not text or "\x00" in text:
+        raise InputError(f"{brief(text)} is not a file name")
+    return found

@@ -58,11 +58,12 @@ class Hit:
 
 
 class Hits(Sequence[Hit]):
-    """Hits, best first."""
+    """Hits, best first. `unheard` are names in the query that stand nowhere in the memory."""
 
-    def __init__(self, hits: Sequence[Hit], query: str) -> None:
+    def __init__(self, hits: Sequence[Hit], query: str, unheard: tuple[str, ...] = ()) -> None:
         self._hits = tuple(hits)
         self.query = query
+        self.unheard = unheard
 
     @overload
     def __getitem__(self, place: int) -> Hit: ...

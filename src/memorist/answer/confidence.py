@@ -1,32 +1,31 @@
 """How sure an extractive answer may be, from what recall saw.
 
-A logistic function fitted on the development conversations, with questions asked of the wrong conversation, and those
-annotated as unanswerable, as the negatives. `memorist bench answers` fits and measures it; docs/results/answers.md.
+A logistic function. Its weights were fitted by `memorist bench answers` on development conversations: questions that
+their memory can answer, against the same questions asked of another memory. docs/results/answers.md says how often it
+is right, and that a question about something near to what was said, but never said, looks like one that was.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 
-from memorist.results import Hit
+from memorist.results import Hits
 
-INTERCEPT = -4.0
-WEIGHTS = {"cosine": 6.0, "lexical": 2.0, "sentence": 1.0, "margin": 0.0}
+INTERCEPT = -4.92
+WEIGHTS: Mapping[str, float] = {"cosine": 11.49, "sentence": 5.95, "unheard": -5.4}
 
 
-def evidence_of(hits: Sequence[Hit], sentence: float) -> dict[str, float]:
-    """What the confidence looks at: the best cosine and coverage, the best sentence, and how it stands out."""
-    cosines = sorted((float(hit.why.get("cosine", 0.0)) for hit in hits), reverse=True)
+def evidence_of(hits: Hits, sentence: float) -> dict[str, float]:
+    """What the confidence looks at: the best turn's cosine, the best sentence's, and whether a name is unheard of."""
     return {
-        "cosine": cosines[0] if cosines else 0.0,
-        "lexical": max((float(hit.why.get("lexical", 0.0)) for hit in hits), default=0.0),
+        "cosine": max((float(hit.why.get("cosine", 0.0)) for hit in hits), default=0.0),
         "sentence": sentence,
-        "margin": cosines[0] - cosines[min(9, len(cosines) - 1)] if cosines else 0.0,
+        "unheard": 1.0 if hits.unheard else 0.0,
     }
 
 
-def confidence_of(hits: Sequence[Hit], sentence: float) -> float:
+def confidence_of(evidence: Mapping[str, float]) -> float:
     """0 … 1."""
-    evidence = evidence_of(hits, sentence)
-    return 1 / (1 + math.exp(-(INTERCEPT + sum(WEIGHTS[name] * value for name, value in evidence.items()))))
+    total = INTERCEPT + sum(weight * evidence[name] for name, weight in WEIGHTS.items())
+    return 1 / (1 + math.exp(-max(-50.0, min(50.0, total))))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from memorist.answer.confidence import confidence_of
+from memorist.answer.confidence import confidence_of, evidence_of
 from memorist.cube import TimeSpan
 from memorist.models.embedder import Embedder, Vectors
 from memorist.results import Answer, Citation, Hit, Hits
@@ -17,12 +17,18 @@ from memorist.times import intent, spans
 READ = 6
 """Hits whose sentences are weighed."""
 
+MOST_WEIGHED = 4
+"""Sentences of one hit that are weighed."""
+
 MOST_CITED = 3
 NEAR_BEST = 0.85
 """A further sentence is cited when it scores at least this share of the best."""
 
 KNOWN = 0.5
 """Confidence from which an answer is given; `memorist bench answers` measures what it does."""
+
+SHARED_WORDS, HIT_SHARE, QUESTION = 0.3, 0.5, 0.2
+"""What a sentence gains from the question's words it holds, and from its hit, and loses by being a question."""
 
 UNKNOWN = "I do not know."
 METHOD = "extractive"
@@ -32,20 +38,21 @@ LEAST_LETTERS = 2
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A sentence of a hit, with its score for the question."""
+    """A sentence of a hit, with its score for the question; `cosine` is how near it is in meaning."""
 
     text: str
     hit: Hit
     score: float
+    cosine: float
 
 
 def answer(question: str, hits: Hits, embedder: Embedder) -> Answer:
     """The best supporting sentences of the hits, or UNKNOWN when the evidence is weak."""
     if not hits:
         return Answer(UNKNOWN, (), METHOD, 0.0, False, hits)
-    vector, *_ = embedder.embed([question])
+    (vector,) = embedder.embed([question])
     ranked = rank(question, vector, hits, embedder)
-    confidence = confidence_of(hits, ranked[0].score if ranked else 0.0)
+    confidence = confidence_of(evidence_of(hits, ranked[0].cosine if ranked else 0.0))
     if confidence < KNOWN or not ranked:
         return Answer(UNKNOWN, (), METHOD, confidence, False, hits)
     chosen = choose(ranked)
@@ -59,20 +66,33 @@ def answer(question: str, hits: Hits, embedder: Embedder) -> Answer:
 
 def rank(question: str, vector: Vectors, hits: Sequence[Hit], embedder: Embedder) -> list[Sentence]:
     """Sentences of the best hits by how near they are in meaning and words, with the weight of their hit."""
-    found = [(text, hit) for hit in hits[:READ] for text in sentences(hit.text)]
+    asked = set(query_terms(question).tolist())
+    found = [(text, hit) for hit in hits[:READ] for text in promising(sentences(hit.text), asked)]
     if not found:
         return []
     vectors = embedder.embed([indexed(hit.speaker, text, hit.at) for text, hit in found])
-    asked = set(query_terms(question).tolist())
     best = max(hit.score for hit in hits[:READ])
     ranked = []
     for (text, hit), one in zip(found, vectors):
-        shared = len(asked.intersection(query_terms(text).tolist())) / max(len(asked), 1)
-        score = float(one @ vector) + 0.3 * shared + 0.5 * hit.score / max(best, 1e-6)
+        shared = shared_words(text, asked) / max(len(asked), 1)
+        cosine = float(one @ vector)
+        score = cosine + SHARED_WORDS * shared + HIT_SHARE * max(0.0, min(1.0, hit.score / best if best > 0 else 0.0))
         if text.endswith("?"):
-            score -= 0.2  # a question seldom carries an answer
-        ranked.append(Sentence(text, hit, score))
+            score -= QUESTION  # it seldom carries an answer
+        ranked.append(Sentence(text, hit, score, cosine))
     return sorted(ranked, key=lambda sentence: -sentence.score)
+
+
+def promising(found: Sequence[str], asked: set[int]) -> Sequence[str]:
+    """Of a long turn the sentences that share most words with the question: each one weighed costs milliseconds."""
+    if len(found) <= MOST_WEIGHED:
+        return found
+    return sorted(found, key=lambda text: -shared_words(text, asked))[:MOST_WEIGHED]
+
+
+def shared_words(text: str, asked: set[int]) -> int:
+    """How many of the question's terms a text holds."""
+    return len(asked.intersection(query_terms(text).tolist()))
 
 
 def choose(ranked: Sequence[Sentence]) -> list[Sentence]:
@@ -111,4 +131,3 @@ def between(span: TimeSpan) -> str:
     """First to last day of a span."""
     last = span.end.fromtimestamp(span.end.timestamp() - 1, span.end.tzinfo)
     return f"{span.start.day} {span.start:%B %Y} to {last.day} {last:%B %Y}"
-

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 
-from memorist.cube import TRUST_OF_ROLE, Cube, Observation, Scope, utc
+from memorist.cube import TRUST_OF_ROLE, Cube, Observation, Scope, TimeSpan, parse_moment, utc
 from memorist.errors import InputError, MemoristError
 from memorist.ids import digest, episode_base, episode_id
 from memorist.lifecycle.jobs import INDEX, settle
@@ -97,9 +97,7 @@ def batches(observations: Iterable[Observation]) -> Iterator[list[Observation]]:
         yield batch
 
 
-def draft_batch(
-    scope: Scope, batch: Sequence[Observation], now: datetime, occurrences: Occurrences
-) -> list[Draft]:
+def draft_batch(scope: Scope, batch: Sequence[Observation], now: datetime, occurrences: Occurrences) -> list[Draft]:
     """Drafts with their ids, times and terms."""
     prepared = [draft_of(scope, observation, now, occurrences) for observation in batch]
     tokens = count_tokens([shown(draft.speaker, draft.text) for draft in prepared])  # far faster on a batch
@@ -110,11 +108,11 @@ def draft_of(scope: Scope, observation: Observation, now: datetime, occurrences:
     """One draft; its tokens are counted later."""
     if not observation.text.strip():
         raise InputError("the text is empty; there is nothing to remember")
-    at = utc(observation.at) if observation.at else now
+    at = parse_moment(observation.at, "at") if observation.at else now
     session = session_of(scope, observation)
     # What has no time and no source is heard now: saying it again later is a new event.
-    said = observation.at or (None if observation.source else now)
-    base = episode_base(scope, observation, session, utc(said) if said else None)
+    said = at if observation.at or not observation.source else None
+    base = episode_base(scope, observation, session, said)
     times = spans(observation.text, at)
     return Draft(
         id=episode_id(base, 0 if observation.key else occurrences.next(base)),
@@ -130,8 +128,16 @@ def draft_of(scope: Scope, observation: Observation, now: datetime, occurrences:
         meta=observation.meta,
         terms=pack_terms(indexed(observation.speaker, observation.text, at)),
         tokens=0,
-        valid_from=min([at, *(span.start for span in times)]),
+        valid_from=true_since(at, times),
     )
+
+
+def true_since(at: datetime, times: Sequence[TimeSpan]) -> datetime:
+    """When what was said became true: at the one past time it speaks of, else when it was said.
+
+    With several times it is anyone's guess which one is meant, and a plan is known from when it was made.
+    """
+    return min(at, times[0].start) if len(times) == 1 else at
 
 
 def session_of(scope: Scope, observation: Observation) -> str:
@@ -139,14 +145,19 @@ def session_of(scope: Scope, observation: Observation) -> str:
     return scope.session or observation.session or observation.source or ""
 
 
-def draft_update(old: Cube, text: str | None, meta: Mapping[str, object] | None, since: datetime, now: datetime) -> Draft:
+def draft_update(
+    old: Cube, text: str | None, meta: Mapping[str, object] | None, since: datetime, now: datetime
+) -> Draft:
     """The next version of an episode, said at the same place of the conversation. Raises InputError."""
     changed = old.text if text is None else text
+    if not isinstance(changed, str):
+        raise InputError(f"the new text is {type(changed).__name__}; pass a string")
     if not changed.strip():
         raise InputError("the new text is empty; use forget or erase to remove a memory")
     check_text(changed, "the new text")
+    kept = dict(old.meta) if meta is None else flat(meta)
     return Draft(
-        id=f"ep-{digest(old.id, changed, dict(meta or old.meta), since.isoformat(), now.isoformat())}",
+        id=f"ep-{digest(old.id, changed, kept, since.isoformat(), now.isoformat())}",
         text=changed,
         role=old.role,
         trust=old.trust,
@@ -156,7 +167,7 @@ def draft_update(old: Cube, text: str | None, meta: Mapping[str, object] | None,
         session=old.scope.session,
         at=old.at,
         times=spans(changed, old.at),
-        meta=old.meta if meta is None else flat(meta),
+        meta=kept,
         terms=pack_terms(indexed(old.speaker, changed, old.at)),
         tokens=count_tokens([shown(old.speaker, changed)])[0],
         valid_from=since,

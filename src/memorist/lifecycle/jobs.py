@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
 
 from memorist.cube import Scope, utc
+from memorist.errors import StoreError
 from memorist.models.embedder import Embedder, Vectors
 from memorist.organise.protocol import Organiser
-from memorist.store.protocol import Job, Organised, Store, Turn
+from memorist.store.protocol import Derived, Job, Organised, Store, Turn
 from memorist.text import indexed
 
 INDEX = "index"
@@ -29,14 +31,18 @@ def settle(
     """Do this owner's pending jobs, or the one named. Returns why one failed; it then stays pending."""
     while job := store.claim(scope, utc(clock()), number):
         try:
-            vectors, organised = work(store, job, embedder, organisers)
-        except Exception as error:  # a job ends here: its reason is kept, the episode is safe
+            done = store.index(job, *work(store, job, embedder, organisers), utc(clock()))
+        except BaseException as error:  # a job ends here: its reason is kept, the episode is safe
             reason = f"{type(error).__name__}: {error}"
-            store.fail(job, reason)
+            with suppress(StoreError):  # on a full disk; the lease ends by itself
+                store.fail(job, reason)
+            if not isinstance(error, Exception):
+                raise
             return reason
-        store.index(job, vectors, organised, utc(clock()))
-        if number:
-            break
+        if done and number:
+            return None
+    if number and any(job.number == number for job in store.jobs(scope)):
+        return "another process is indexing it"
     return None
 
 
@@ -58,7 +64,8 @@ def work(
 
 def organise(store: Store, job: Job, organisers: Sequence[Organiser], vectors: dict[int, Vectors]) -> Organised:
     """All organisers' results together."""
-    cubes, withdrawn = [], []
+    cubes: list[Derived] = []
+    withdrawn: list[str] = []
     for organiser in organisers:
         stretches = [
             replace(stretch, turns=tuple(with_vector(turn, vectors) for turn in stretch.turns))

@@ -34,7 +34,7 @@ class MiniLM:
     def embed(self, texts: Sequence[str]) -> Vectors:
         """float32 [n, 384], unit rows. Texts beyond 256 word pieces are cut; sources split longer ones."""
         session = self._loaded()
-        pieces = [cut(ids) for ids in encode(texts, marks=True)]
+        pieces = [encode(text, LONGEST) for text in texts]
         vectors = np.empty((len(texts), self.identity.dimension), np.float32)
         # Texts of like length share a batch, so that little is spent on padding.
         order = sorted(range(len(pieces)), key=lambda i: len(pieces[i]))
@@ -48,11 +48,6 @@ class MiniLM:
             if self._session is None:
                 self._session = load()
             return self._session
-
-
-def cut(ids: list[int]) -> list[int]:
-    """At most LONGEST ids, keeping the end mark."""
-    return ids if len(ids) <= LONGEST else ids[: LONGEST - 1] + ids[-1:]
 
 
 def load() -> onnxruntime.InferenceSession:
@@ -76,4 +71,4 @@ def run(session: onnxruntime.InferenceSession, pieces: list[list[int]]) -> Vecto
     feed = {"input_ids": tokens, "attention_mask": mask, "token_type_ids": np.zeros_like(tokens)}
     hidden = session.run(None, feed)[0]  # [batch, width, 384]
     summed = np.einsum("bwd,bw->bd", hidden, mask.astype(np.float32))
-    return (summed / np.linalg.norm(summed, axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(summed / np.linalg.norm(summed, axis=1, keepdims=True), np.float32)

@@ -42,7 +42,7 @@ class Query:
 
     def embed(self, text: str) -> Floats:
         """The unit vector of a text."""
-        return self._embed([text])[0].astype(np.float32, copy=False)
+        return np.asarray(self._embed([text])[0], np.float32)
 
     @cached_property
     def terms(self) -> Terms:

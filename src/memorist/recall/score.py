@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from memorist.recall.pool import Pool, Query
-from memorist.store.bm25 import K1, idf, saturation
+from memorist.store.bm25 import idf, saturation
 from memorist.store.protocol import Features, Floats, Rows, Searcher
 
 LEXICAL_WEIGHT = 0.5
@@ -55,13 +55,17 @@ def by_window(query: Query, pool: Pool, searcher: Searcher) -> Pool:
     window = best_window(features)
     alone = window < own  # a turn without a window, or better than any it is in, stands for itself
     score = TURN_SHARE * own + (1 - TURN_SHARE) * np.where(np.isneginf(window), own, window)
-    columns = {"cosine": features.cosine, "lexical": coverage, "window": np.where(alone & np.isneginf(window), 0, window)}
+    columns = {
+        "cosine": features.cosine,
+        "lexical": coverage,
+        "window": np.where(alone & np.isneginf(window), 0, window),
+    }
     return with_score(scored(pool, features, columns, "cosine"), score.astype(np.float32))
 
 
 def fused(cosine: Floats, coverage: Floats) -> Floats:
     """Cosine and coverage as one value."""
-    return cosine + np.float32(LEXICAL_WEIGHT) * coverage ** np.float32(LEXICAL_POWER)
+    return np.asarray(cosine + np.float32(LEXICAL_WEIGHT) * coverage ** np.float32(LEXICAL_POWER), np.float32)
 
 
 def covered(features: Features, counts: Floats, lengths: Floats) -> Floats:
@@ -106,14 +110,16 @@ def place_of(rows: Rows, wanted: Rows) -> Rows:
 def bm25(features: Features) -> Floats:
     """BM25 of each row."""
     weights = idf(features.documents, features.frequency)
-    return saturation(features.counts, features.lengths[:, None], features.mean_length) @ weights
+    return np.asarray(
+        saturation(features.counts, features.lengths[:, None], features.mean_length) @ weights, np.float32
+    )
 
 
 def scaled(values: Floats) -> Floats:
     """Values moved to 0 … 1."""
     if not len(values) or values.max() == values.min():
         return np.zeros_like(values)
-    return (values - values.min()) / (values.max() - values.min())
+    return np.asarray((values - values.min()) / (values.max() - values.min()), np.float32)
 
 
 def scored(pool: Pool, features: Features, columns: dict[str, Floats], score: str) -> Pool:

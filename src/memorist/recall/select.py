@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 
@@ -33,50 +33,73 @@ def ordered(query: Query, pool: Pool, searcher: Searcher) -> Pool:
 def budgeted(query: Query, pool: Pool, searcher: Searcher) -> Pool:
     """Load candidates best first, pass over near-duplicates, and keep what fits `k` and the budget.
 
-    A candidate that does not fit is passed over, a shorter one behind it may fit. Costs are those of the prompt:
-    its frame, a heading for each day of each session, and the lines.
+    A candidate that does not fit is passed over, as a shorter one behind it may; after PATIENCE in a row the rest is
+    too far down to be worth it. Costs are those of the prompt: its frame, a heading for each day, and the lines.
     """
     left = float("inf") if query.limits.budget is None else query.limits.budget - frame_cost()
     most = len(pool.rows) if query.limits.k is None else query.limits.k
-    kept: list[int] = []
-    cubes: list[Cube] = []
-    seen: list[frozenset[str]] = []
-    notes: dict[int, str] = {}
+    kept: dict[int, Cube] = {}
+    twins = Twins()
     headings: set[tuple[object, str]] = set()
-    for place, cube, tokens in candidates(query, pool):
-        if len(kept) >= most or left < LEAST_LINE:
+    missed = 0
+    for place, cube, tokens in candidates(query, pool, lambda: left):
+        if len(kept) >= most or missed >= PATIENCE:
             break
-        words = said(cube.text)
-        twin = next((i for i, other in enumerate(seen) if same(words, other)), None)
-        if twin is not None and cubes[twin].speaker == cube.speaker:
-            notes[kept[twin]] = f"{notes[kept[twin]]}, {cube.id}" if kept[twin] in notes else cube.id
+        if tokens > left or cube is None or twins.has(place, cube):
+            missed += 1
             continue
         heading = (cube.at.date(), cube.scope.session)
         cost = line_cost(cube, tokens) + (0 if heading in headings else heading_cost(prompt_date(cube.at)))
         if cost > left:
+            missed += 1
             continue
         left -= cost
+        missed = 0
         headings.add(heading)
-        kept.append(place)
-        cubes.append(cube)
-        seen.append(words)
-    notes_by_row = {int(pool.rows[place]): note for place, note in notes.items()}
-    return replace(taken(pool, np.array(kept, np.intp)), cubes=tuple(cubes), notes=notes_by_row)
+        kept[place] = cube
+        twins.keep(place, cube)
+    notes = {int(pool.rows[place]): ", ".join(ids) for place, ids in twins.found.items()}
+    return replace(taken(pool, np.array(list(kept), np.intp)), cubes=tuple(kept.values()), notes=notes)
 
 
-LEAST_LINE = 4
-CHUNK = 64
+PATIENCE = 32
+CHUNK = 32
 
 
-def candidates(query: Query, pool: Pool) -> Iterator[tuple[int, Cube, int]]:
-    """(place, cube, tokens of its line) in the pool's order, loaded a chunk at a time as they are asked for."""
+def candidates(query: Query, pool: Pool, left: Callable[[], float]) -> Iterator[tuple[int, Cube | None, int]]:
+    """(place, cube, tokens of its line) in the pool's order. What could still fit is loaded, a chunk at a time."""
     assert pool.features is not None
     for start in range(0, len(pool.rows), CHUNK):
-        rows = pool.rows[start : start + CHUNK]
-        loaded = query.load(rows.tolist())
-        for place, row in enumerate(rows.tolist(), start):
-            if row in loaded:  # else it was erased a moment ago
-                yield place, loaded[row], int(pool.features.tokens[place])
+        rows = pool.rows[start : start + CHUNK].tolist()
+        tokens = pool.features.tokens[start : start + CHUNK].tolist()
+        room = left()
+        loaded = query.load([row for row, cost in zip(rows, tokens) if cost <= room])
+        for offset, (row, cost) in enumerate(zip(rows, tokens)):
+            yield start + offset, loaded.get(row), cost
+
+
+class Twins:
+    """Texts kept so far, to tell when another says the same. `found` are the ids passed over, by place of the kept."""
+
+    def __init__(self) -> None:
+        self.found: dict[int, list[str]] = {}
+        self._by_size: dict[int, list[tuple[frozenset[str], str | None, int]]] = {}
+        self._words: frozenset[str] = frozenset()
+
+    def has(self, place: int, cube: Cube) -> bool:
+        """Whether a kept text of the same speaker says the same."""
+        self._words = words = said(cube.text)
+        size = len(words)
+        for near in range(int(SAME * size), int(size / SAME) + 1):
+            for other, speaker, kept in self._by_size.get(near, ()):
+                if speaker == cube.speaker and same(words, other):
+                    self.found.setdefault(kept, []).append(cube.id)
+                    return True
+        return False
+
+    def keep(self, place: int, cube: Cube) -> None:
+        """Remember the text that `has` was asked about last."""
+        self._by_size.setdefault(len(self._words), []).append((self._words, cube.speaker, place))
 
 
 def taken(pool: Pool, places: np.ndarray) -> Pool:
@@ -126,13 +149,10 @@ def same(one: frozenset[str], other: frozenset[str]) -> bool:
     """Whether two texts say the same: all words in common, or nearly all and the same numbers."""
     if one == other:
         return True
-    smaller, larger = sorted((len(one), len(other)))
-    if smaller < LEAST_WORDS or smaller < SAME * larger:
+    shared, smaller = len(one & other), min(len(one), len(other))
+    if smaller < LEAST_WORDS or shared < SAME * (len(one) + len(other) - shared):
         return False
-    differing = one ^ other
-    if any(word.startswith("#") or word in NEGATIONS for word in differing):
-        return False
-    return len(one & other) >= SAME * len(one | other)
+    return not any(word[0] == "#" or word in NEGATIONS for word in one ^ other)
 
 
-NEGATIONS = frozenset("no not never none without don didn doesn won isn wasn can cannot t".split())
+NEGATIONS = frozenset(["no", "not", "never", "none", "without", "don", "didn", "doesn", "won", "isn", "wasn", "can", "cannot", "t"])

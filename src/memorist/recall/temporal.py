@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 
-from memorist.cube import Cube
+from memorist.cube import Cube, TimeSpan
 from memorist.recall.pool import Pool, Query
 from memorist.store.protocol import Floats, Searcher
 
 IN_PERIOD = 0.12
 """What standing in a period that the question names is worth, in units of cosine."""
 
-SIDE_OF_EVENT = 0.05
+SHARP = timedelta(days=31)
+"""Longer periods are worth less, in proportion: a year tells little."""
+
+SIDE_OF_EVENT = 0.02
 """What standing on the asked side of an event is worth."""
 
-LATEST = 0.06
+LATEST = 0.03
 """What being the newest (or the oldest, when the first is asked for) of the serious candidates is worth."""
 
 SERIOUS = 0.75
@@ -32,19 +35,26 @@ def timely(query: Query, pool: Pool, searcher: Searcher) -> Pool:
         return pool
     score = pool.columns["score"]
     # Only what could still matter is loaded: reading headers is the dear part.
-    near = np.argsort(-score, kind="stable")[: 3 * query.limits.wanted + 50]
+    near: list[int] = np.argsort(-score, kind="stable")[: query.limits.wanted + 50].tolist()
     cubes = query.load(pool.rows[near].tolist())
     gain = np.zeros_like(score)
     for place in near:
-        cube = cubes.get(pool.rows[place])
-        if cube is not None and any(fits(cube, span.start, span.end, intent.relation) for span in intent.spans):
-            gain[place] = IN_PERIOD
+        cube = cubes.get(int(pool.rows[place]))
+        if cube is not None:
+            gain[place] = max((worth(span, cube, intent.relation) for span in intent.spans), default=0)
     if intent.anchor:
         event = event_time(query, searcher, intent.anchor)
         gain += side_gain(pool, cubes, near, event, intent.relation)
     if intent.order:
         gain += recency_gain(pool, cubes, near, score + gain, newest=intent.order == "latest")
     return replace(pool, columns={**pool.columns, "time": gain, "score": score + gain})
+
+
+def worth(span: TimeSpan, cube: Cube, relation: str | None) -> float:
+    """What the cube gains from a period of the question."""
+    if not fits(cube, span.start, span.end, relation):
+        return 0.0
+    return IN_PERIOD * min(1.0, SHARP / (span.end - span.start))
 
 
 def fits(cube: Cube, start: datetime, end: datetime, relation: str | None) -> bool:
@@ -72,7 +82,7 @@ def side_gain(
     if event is None:
         return gain
     for place in near:
-        cube = cubes.get(pool.rows[place])
+        cube = cubes.get(int(pool.rows[place]))
         if cube is not None and (cube.at < event if relation == "before" else cube.at > event):
             gain[place] = SIDE_OF_EVENT
     return gain
@@ -82,8 +92,8 @@ def recency_gain(pool: Pool, cubes: dict[int, Cube], near: Sequence[int], score:
     """A gain that rises with the rank in time among the serious candidates."""
     gain = np.zeros(len(pool.rows), np.float32)
     best = float(score[near].max())
-    serious = [place for place in near if score[place] >= SERIOUS * best and pool.rows[place] in cubes]
-    serious.sort(key=lambda place: cubes[pool.rows[place]].at, reverse=not newest)
+    serious = [place for place in near if score[place] >= SERIOUS * best and int(pool.rows[place]) in cubes]
+    serious.sort(key=lambda place: cubes[int(pool.rows[place])].at, reverse=not newest)
     for rank, place in enumerate(serious):
         gain[place] = LATEST * rank / max(len(serious) - 1, 1)
     return gain

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from memorist.cube import Observation
@@ -22,7 +23,20 @@ from memorist.sources.markdown import from_document
 from memorist.sources.message import observe
 from memorist.sources.pieces import LONGEST, split_long
 
-__all__ = ["FORMATS", "LONGEST", "from_document", "from_messages", "read", "split_long"]
+__all__ = ["FORMATS", "LONGEST", "FileOptions", "from_document", "from_messages", "read", "split_long"]
+
+
+@dataclass(frozen=True, slots=True)
+class FileOptions:
+    """How to read a file when that is not plain from the file.
+
+    `format` is one of FORMATS; `columns` says which header of a CSV holds which field, such as
+    {"text": "body", "at": "sent", "speaker": "from"}; `skip_bad` passes over records that cannot be read.
+    """
+
+    format: str | None = None
+    columns: Mapping[str, str] | None = None
+    skip_bad: bool = False
 
 
 def read(

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import get_args
 
 from memorist.cube import Observation, Role, Trust
-from memorist.errors import InputError
+from memorist.errors import InputError, brief
 from memorist.sources.message import check_text, flat
 
 
@@ -24,9 +24,9 @@ def checked(observation: Observation) -> Observation:
             raise InputError(f"{name} is {type(value).__name__}; pass a string or None")
         check_text(value or "", name)
     if observation.role not in get_args(Role):
-        raise InputError(f"role={observation.role!r:.50} is none of {', '.join(get_args(Role))}")
+        raise InputError(f"role={brief(observation.role)} is none of {', '.join(get_args(Role))}")
     if observation.trust is not None and observation.trust not in get_args(Trust):
-        raise InputError(f"trust={observation.trust!r:.50} is none of {', '.join(get_args(Trust))}")
+        raise InputError(f"trust={brief(observation.trust)} is none of {', '.join(get_args(Trust))}")
     if observation.at is not None and not isinstance(observation.at, datetime):
         raise InputError(f"at is {type(observation.at).__name__}; pass a datetime")
     return replace(observation, meta=flat(observation.meta))

@@ -134,7 +134,7 @@ def nul_problem(what: str, position: int) -> str:
 
 def _place(path: str | os.PathLike[str]) -> tuple[Path, str]:
     try:
-        place = Path(os.path.abspath(os.fsdecode(path)))
+        place = Path(os.path.abspath(os.fsdecode(path)))  # noqa: PTH100 (resolve would follow links: another name)
     except (TypeError, ValueError) as error:
         raise InputError(f"{path!r:.200} is not a path to a file: {error}") from None
     name = str(place)

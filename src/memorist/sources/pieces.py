@@ -13,7 +13,7 @@ LONGEST: int = 1200
 
 _BORDERS: tuple[re.Pattern[str], ...] = (
     re.compile(r"\n[^\S\n]*\n\s*"),  # paragraph
-    re.compile(r"[.!?…][\"'”’)\]]*\s+|[。！？]+|\n\s*"),  # sentence, line  # noqa: RUF001
+    re.compile(r"[.!?…][\"'”’)\]]*\s+|[。！？]+|\n\s*"),  # sentence, line
     re.compile(r"\s+"),  # word
 )
 

@@ -6,16 +6,31 @@ import base64
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
+import numpy as np
+
+from memorist.cube import SOURCE, Kind, Role, Scope, State, Trust
 from memorist.errors import InputError
+from memorist.sources.message import check_text, flat
 from memorist.store import jobs
+from memorist.store.moments import moment
+from memorist.store.rows import next_row
 
 CUBE = (
     *("id", "agent", "session", "kind", "origin", "state", "trust", "role", "speaker", "source", "text", "meta"),
     *("times", "at", "valid_from", "valid_to", "recorded_at", "superseded_at"),
 )
 FEATURES = ("tokens", "terms", "vector")
+
+WORDS: Mapping[str, tuple[str, ...]] = {
+    "kind": get_args(Kind)[:1],
+    "origin": (SOURCE,),
+    "state": get_args(State),
+    "trust": get_args(Trust),
+    "role": get_args(Role),
+}
+"""What an episode's header may say."""
 
 
 def dump(db: sqlite3.Connection) -> Iterator[dict[str, Any]]:
@@ -45,8 +60,9 @@ def dump(db: sqlite3.Connection) -> Iterator[dict[str, Any]]:
 
 
 def restore(db: sqlite3.Connection, records: Iterable[Mapping[str, Any]], kinds: Sequence[str]) -> int:
-    """Insert episodes that are not there, keep their vectors when the embedder is the same, and have the rest rebuilt."""
+    """Insert episodes that are not there and have the rest rebuilt; vectors are kept when the embedder is the same."""
     mine = db.execute("SELECT value FROM meta WHERE name = 'embedder'").fetchone()
+    dimension = json.loads(mine[0])["dimension"] if mine else 0
     same, new = False, 0
     touched: dict[int, list[int]] = {}
     for number, record in enumerate(records, 1):
@@ -54,16 +70,50 @@ def restore(db: sqlite3.Connection, records: Iterable[Mapping[str, Any]], kinds:
             if record["record"] == "embedder":
                 same = bool(mine) and record["identity"] == json.loads(mine[0])
             elif record["record"] == "episode":
+                inspect(record, dimension if same else 0)
                 owner, row = insert(db, record, same)
                 if row:
                     touched.setdefault(owner, []).append(row)
                     new += 1
-        except (KeyError, TypeError, ValueError, AttributeError, sqlite3.IntegrityError, sqlite3.InterfaceError) as error:
-            raise InputError(f"record {number} of the archive is broken ({error}); nothing was imported") from error
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            what = f"{type(error).__name__}: {error}"
+            raise InputError(f"record {number} of the archive is broken ({what}); nothing was imported") from error
     for owner, rows in touched.items():
         for start in range(0, len(rows), 512):
             jobs.create(db, owner, kinds, rows[start : start + 512])
     return new
+
+
+def inspect(record: Mapping[str, Any], dimension: int) -> None:
+    """Raises when a record could not have been dumped. Without a `dimension` its vector does not matter."""
+    Scope(record["tenant"], record["user"], record["agent"], record["session"])
+    for name in ("id", "text"):
+        demand(isinstance(record[name], str) and bool(record[name]), name)
+    for name in ("speaker", "source", "replaces"):
+        demand(record[name] is None or isinstance(record[name], str), name)
+    for name, words in WORDS.items():
+        demand(record[name] in words, name)
+    for name in ("at", "valid_from", "recorded_at"):
+        moment(record[name])
+    for begin, end in (("valid_from", "valid_to"), ("recorded_at", "superseded_at")):
+        demand(record[end] is None or moment(record[end]) >= moment(record[begin]), end)
+    for words, start, end in record["times"]:
+        demand(isinstance(words, str) and moment(start) <= moment(end), "times")
+    flat(record["meta"])
+    check_text(record["text"], "its text")
+    demand(0 <= record["tokens"] == int(record["tokens"]), "tokens")
+    demand(len(base64.b64decode(record["terms"])) % 5 == 0, "terms")
+    if dimension and record["vector"] is not None:
+        vector = np.frombuffer(base64.b64decode(record["vector"]), np.float16)
+        demand(len(vector) == dimension and bool(np.isfinite(vector).all()), "vector")
+    for at, what in record["events"]:
+        demand(isinstance(what, str) and moment(at) is not None, "events")
+
+
+def demand(holds: bool, name: str) -> None:
+    """Raises ValueError naming the field."""
+    if not holds:
+        raise ValueError(f"its {name} cannot be")
 
 
 def insert(db: sqlite3.Connection, record: Mapping[str, Any], with_vector: bool) -> tuple[int, int]:
@@ -74,11 +124,11 @@ def insert(db: sqlite3.Connection, record: Mapping[str, Any], with_vector: bool)
     ((owner, revision),) = db.execute(sql, key).fetchall()
     if db.execute("SELECT 1 FROM cubes WHERE id = ?", (record["id"],)).fetchone():
         return owner, 0
-    (row,) = db.execute("SELECT COALESCE(MAX(row), 0) + 1 FROM cubes").fetchone()
-    replaced = None
-    position = row
+    row = next_row(db)
+    replaced, position = None, row
     if record["replaces"] is not None:
-        found = db.execute("SELECT row, position FROM cubes WHERE id = ?", (record["replaces"],)).fetchone()
+        sql = "SELECT row, position FROM cubes WHERE id = ? AND owner = ?"
+        found = db.execute(sql, (record["replaces"], owner)).fetchone()
         replaced, position = found if found else (None, row)
     header = dict(zip(CUBE, (record[name] for name in CUBE)))
     header["meta"], header["times"] = json.dumps(header["meta"], ensure_ascii=False), json.dumps(header["times"])

@@ -18,4 +18,5 @@ def idf(documents: int, frequency: Floats) -> Floats:
 
 def saturation(counts: Floats, lengths: Floats, mean_length: float) -> Floats:
     """What `counts` occurrences are worth in texts of these lengths; shapes broadcast."""
-    return counts * (K1 + 1) / (counts + K1 * (1 - B + B * lengths / max(mean_length, 1e-6)))
+    shrunk = K1 * (1 - B + B * lengths / np.float32(max(mean_length, 1e-6)))
+    return np.asarray(counts * (K1 + 1) / (counts + shrunk), np.float32)

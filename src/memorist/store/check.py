@@ -5,7 +5,10 @@ from __future__ import annotations
 import sqlite3
 
 QUERIES = (
-    ("episode {} has no features", "SELECT id FROM cubes c WHERE NOT EXISTS (SELECT 1 FROM features f WHERE f.row = c.row)"),
+    (
+        "episode {} has no features",
+        "SELECT id FROM cubes c WHERE NOT EXISTS (SELECT 1 FROM features f WHERE f.row = c.row)",
+    ),
     (
         "episode {} has neither a vector nor a job that will make one",
         "SELECT c.id FROM cubes c JOIN features f ON f.row = c.row WHERE c.origin = 'source' AND c.kind = 'text'"
@@ -28,7 +31,10 @@ QUERIES = (
         " WHERE c.state = 'active' AND c.origin = 'windows' AND (p.state != 'active' OR p.superseded_at IS NOT NULL)"
         " AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.owner = c.owner)",
     ),
-    ("cube {} ends before it begins", "SELECT id FROM cubes WHERE valid_to < valid_from OR superseded_at < recorded_at"),
+    (
+        "cube {} ends before it begins",
+        "SELECT id FROM cubes WHERE valid_to < valid_from OR superseded_at < recorded_at",
+    ),
     (
         "cube {} has a revision beyond its owner's",
         "SELECT c.id FROM cubes c JOIN owners o USING (owner) WHERE c.revision > o.revision",
@@ -39,6 +45,16 @@ SHOWN = 5
 
 def check(db: sqlite3.Connection, dimension: int) -> list[str]:
     """Problems in words; empty when there are none."""
+    try:
+        return problems_of(db, dimension)
+    except sqlite3.DatabaseError as error:
+        if "malformed" not in str(error):
+            raise
+        return [f"the file is damaged: {error}"]
+
+
+def problems_of(db: sqlite3.Connection, dimension: int) -> list[str]:
+    """As `check`, but damage may make SQLite itself give up."""
     damage = [text for (text,) in db.execute("PRAGMA integrity_check(20)") if text != "ok"]
     if damage:
         return [f"the file is damaged: {text}" for text in damage]

@@ -32,25 +32,29 @@ class Database:
 
     def __init__(self, path: Path, migrations: Sequence[str] = MIGRATIONS) -> None:
         self.path = path
-        self._local = threading.local()
-        self._open: list[sqlite3.Connection] = []
+        self._open: dict[threading.Thread, sqlite3.Connection] = {}
         self._writing = threading.RLock()
         self._process = os.getpid()
         inspect(path, len(migrations))
-        with self.translated():
-            prepare(self.connection(), path, migrations)
+        try:
+            with self.translated():
+                prepare(self.connection(), path, migrations)
+        except BaseException:
+            self.close()
+            raise
 
     def connection(self) -> sqlite3.Connection:
         """This thread's connection."""
-        if os.getpid() != self._process:  # SQLite handles must not cross a fork
-            self._local, self._open = threading.local(), []
-            self._writing, self._process = threading.RLock(), os.getpid()
-        found: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if found is None:
-            found = connect(self.path)
-            self._local.connection = found
-            self._open.append(found)
-        return found
+        if os.getpid() != self._process:
+            PARENTS.append(self._open)
+            self._open, self._writing, self._process = {}, threading.RLock(), os.getpid()
+        thread = threading.current_thread()
+        if thread not in self._open:
+            for other in list(self._open):
+                if not other.is_alive() and (ended := self._open.pop(other, None)):
+                    ended.close()
+            self._open[thread] = connect(self.path)
+        return self._open[thread]
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -64,7 +68,8 @@ class Database:
             try:
                 yield connection
             finally:
-                connection.execute("COMMIT")
+                if connection.in_transaction:  # an error of the disk ends it
+                    connection.execute("COMMIT")
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -96,10 +101,12 @@ class Database:
 
     def close(self) -> None:
         """Close every connection; the last one folds the log into the file."""
-        for connection in self._open:
-            connection.close()
-        self._open.clear()
-        self._local = threading.local()
+        while self._open and os.getpid() == self._process:
+            self._open.popitem()[1].close()
+
+
+PARENTS: list[object] = []
+"""Connections that a fork brought along: SQLite forbids even to close them here, so they are kept."""
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -115,23 +122,29 @@ def connect(path: Path) -> sqlite3.Connection:
 
 def inspect(path: Path, version: int) -> None:
     """Refuse a file that is not ours by its first bytes alone, so that it is never touched."""
-    if path.is_dir():
-        raise InputError(f"{path} is a folder; name a file in it, such as {path / 'memory.db'}")
-    if not path.parent.is_dir():
-        raise InputError(f"the folder {path.parent} does not exist; create it first")
     try:
-        size = path.stat().st_size if path.exists() else 0
-        if size == 0 or path.with_name(path.name + "-journal").exists():
+        if path.is_dir():
+            raise InputError(f"{path} is a folder; name a file in it, such as {path / 'memory.db'}")
+        if not path.parent.is_dir():
+            raise InputError(f"the folder {path.parent} does not exist; create it first")
+        if not path.exists():
             return
         with path.open("rb") as file:
             header = file.read(HEADER)
+        journal = path.with_name(path.name + "-journal").exists()
     except OSError as error:
-        raise StoreError(f"{path} cannot be read: {error.strerror}") from error
+        raise StoreError(f"{path} cannot be read: {error.strerror}; check its name and its rights") from error
+    if not header or (journal and not any(header)):  # new, or a crash while it was made
+        return
     if len(header) < HEADER or not header.startswith(MAGIC):
         raise NotAStore(f"{path} is not a Memorist store; choose another name, or move that file away")
-    if int.from_bytes(header[68:72], "big") != APPLICATION_ID:
+    refuse(path, int.from_bytes(header[68:72], "big"), int.from_bytes(header[60:64], "big"), version)
+
+
+def refuse(path: Path, application: int, found: int, version: int) -> None:
+    """Raises for another program's database, or a newer schema than `version`."""
+    if application != APPLICATION_ID:
         raise NotAStore(f"{path} is an SQLite database of another program; choose another name")
-    found = int.from_bytes(header[60:64], "big")
     if found > version:
         raise StoreTooNew(
             f"{path} has schema {found}, this Memorist knows up to {version}; upgrade with: pip install -U memorist"
@@ -140,24 +153,36 @@ def inspect(path: Path, version: int) -> None:
 
 def prepare(connection: sqlite3.Connection, path: Path, migrations: Sequence[str]) -> None:
     """Bring the file to the newest schema in one transaction, after a copy when it holds data, and turn on WAL."""
-    found = version_of(connection)
-    if 0 < found < len(migrations):
-        copy_beside(connection, path, found)
-    if found < len(migrations):
+    if version_of(connection) < len(migrations):
         connection.execute("BEGIN IMMEDIATE")
         try:
-            found = version_of(connection)  # another process may have been first
-            for script in migrations[found:]:
-                for statement in statements(script):
-                    connection.execute(statement)
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {len(migrations)}")
+            migrate(connection, path, migrations)
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+    # The header on disk may be older than the log: what it said is asked again.
+    refuse(path, number_of(connection, "application_id"), version_of(connection), len(migrations))
     turn_on_wal(connection)
+
+
+def migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[str]) -> None:
+    """Run what is missing. The write lock is ours, so the copy is of what is migrated."""
+    found = version_of(connection)
+    if found >= len(migrations):  # another process was first
+        return
+    if found == 0 and connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+        refuse(path, 0, 0, 0)
+    copy = copy_beside(path, found) if found else None
+    for script in migrations[found:]:
+        for statement in statements(script):
+            connection.execute(statement)
+    if copy:
+        values = (str(copy.resolve()), int(time.time() * 1e6))
+        connection.execute("INSERT OR REPLACE INTO backups (path, at) VALUES (?, ?)", values)
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {len(migrations)}")
 
 
 def turn_on_wal(connection: sqlite3.Connection) -> None:
@@ -174,17 +199,41 @@ def turn_on_wal(connection: sqlite3.Connection) -> None:
             time.sleep(0.01)
 
 
-def copy_beside(connection: sqlite3.Connection, path: Path, version: int) -> None:
-    """Keep the file as it was before a migration."""
-    target = path.with_name(f"{path.name}.v{version}.bak")
-    with sqlite3.connect(target) as copy:
-        connection.backup(copy)
-    copy.close()
+def copy_beside(path: Path, version: int) -> Path:
+    """Keep the file as it was before a migration. The connection that holds the write lock cannot be copied from."""
+    source = connect(path)
+    try:
+        target = path.with_name(f"{path.name}.v{version}.bak")
+        copy_whole(source, target)
+        return target
+    finally:
+        source.close()
+
+
+def copy_whole(source: sqlite3.Connection, target: Path) -> None:
+    """Copy a database; the copy appears under its name only when whole."""
+    partial = target.with_name(target.name + ".partial")
+    partial.unlink(missing_ok=True)  # of one that was killed
+    try:
+        copy = sqlite3.connect(partial)
+        try:
+            source.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")
+        finally:
+            copy.close()
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def version_of(connection: sqlite3.Connection) -> int:
-    """The schema version in the file's header."""
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+    """The schema version of the file."""
+    return number_of(connection, "user_version")
+
+
+def number_of(connection: sqlite3.Connection, pragma: str) -> int:
+    """A number in the file's header."""
+    return int(connection.execute(f"PRAGMA {pragma}").fetchone()[0])
 
 
 def statements(script: str) -> Iterator[str]:

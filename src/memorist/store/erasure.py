@@ -17,6 +17,12 @@ PATIENCE = 30.0
 LEAST_SEARCHED = 12
 """Texts under this many bytes are not searched for afterwards: they would be found by chance."""
 
+MOST_SEARCHED = 100
+"""Of more erased texts only the longest are searched for: each search reads the whole file."""
+
+PIECE = 40
+"""Characters of a text to search for at once: a long text lies in several pages, its whole is nowhere."""
+
 
 def versions(db: sqlite3.Connection, rows: Sequence[int]) -> list[int]:
     """The rows and all other versions of the same cubes, oldest first."""
@@ -81,25 +87,33 @@ def truncate_log(db: sqlite3.Connection) -> None:
     deadline = time.monotonic() + PATIENCE
     while db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
         if time.monotonic() > deadline:
-            raise StoreBusy("another process keeps reading the store, so erased bytes remain in its log; end it and"
-                            " run: memorist erase --finish")
+            raise StoreBusy(
+                "another process keeps reading the store, so erased bytes remain in its log; end it and"
+                " run: memorist erase --finish"
+            )
         time.sleep(0.05)
 
 
 def remnants(db: sqlite3.Connection, path: Path, texts: Sequence[str]) -> int:
     """How many of the texts' bytes are still in the file or its log, not counting what living cubes say too."""
-    found = 0
-    for text in texts:
-        needle = text.encode()[:1000]
-        if len(needle) < LEAST_SEARCHED or spoken(db, text):
-            continue
-        found += any(holds(path.with_name(path.name + suffix), needle) for suffix in ("", "-wal"))
-    return found
+    files = [path.with_name(path.name + suffix) for suffix in ("", "-wal")]
+    longest = sorted(texts, key=len, reverse=True)[:MOST_SEARCHED]
+    return sum(any(remains(db, files, piece) for piece in pieces(text)) for text in longest)
 
 
-def spoken(db: sqlite3.Connection, text: str) -> bool:
-    """Whether a living cube holds the text."""
-    return db.execute("SELECT 1 FROM cubes WHERE instr(text, ?) LIMIT 1", (text,)).fetchone() is not None
+def pieces(text: str) -> set[str]:
+    """The begin, the middle and the end of a text."""
+    last = max(0, len(text) - PIECE)
+    return {text[start : start + PIECE] for start in (0, last // 2, last)}
+
+
+def remains(db: sqlite3.Connection, files: Sequence[Path], piece: str) -> bool:
+    """Whether a file holds a piece of text that no living cube does."""
+    needle = piece.encode()
+    if len(needle) < LEAST_SEARCHED or not any(holds(file, needle) for file in files):
+        return False
+    living = "SELECT 1 FROM cubes WHERE instr(text, :piece) OR instr(meta, :piece) LIMIT 1"
+    return db.execute(living, {"piece": piece}).fetchone() is None
 
 
 def holds(path: Path, needle: bytes) -> bool:

@@ -16,6 +16,7 @@ Packed = npt.NDArray[np.uint64]
 
 DOCUMENT_BITS = 24
 MOST_DOCUMENTS = 1 << DOCUMENT_BITS
+SMALL_SEGMENT = 20_000
 TERM_SHIFT = np.uint64(DOCUMENT_BITS + 8)
 COUNT_SHIFT = np.uint64(8)
 DOCUMENT_MASK = np.uint64(MOST_DOCUMENTS - 1)
@@ -59,24 +60,32 @@ class Segment:
 
 
 class Postings:
-    """The inverted index of an owner: a large segment and a small one that takes what is new."""
+    """The inverted index of an owner: a large segment, and a small one that takes what is new."""
 
     def __init__(self) -> None:
         self._main = Segment(np.empty(0, np.uint64))
         self._tail = Segment(np.empty(0, np.uint64))
+        self._fresh: list[Packed] = []
 
     def append(self, packed: Packed) -> None:
-        """Take the postings of new documents."""
-        joined = np.concatenate([self._tail.packed, packed])
-        if len(joined) > 20_000 + len(self._main.packed) // 8:
-            self._main = Segment(np.concatenate([self._main.packed, joined]))
-            joined = np.empty(0, np.uint64)
-        self._tail = Segment(joined)
+        """Take the postings of new documents; they are sorted in when next asked."""
+        self._fresh.append(packed)
 
     def of(self, term: np.uint32) -> tuple[Docs, Floats]:
         """Documents that hold the term, rising, and the counts."""
+        if self._fresh:
+            self._sort_in()
         documents, counts = self._main.of(term)
         more, others = self._tail.of(term)
         if not len(more):
             return documents, counts
         return np.concatenate([documents, more]), np.concatenate([counts, others])
+
+    def _sort_in(self) -> None:
+        """Fresh postings to the small segment; when that is no longer small, all to the large one."""
+        joined = np.concatenate([self._tail.packed, *self._fresh])
+        self._fresh = []
+        if len(joined) > SMALL_SEGMENT + len(self._main.packed) // 8:
+            self._main = Segment(np.concatenate([self._main.packed, joined]))
+            joined = np.empty(0, np.uint64)
+        self._tail = Segment(joined)

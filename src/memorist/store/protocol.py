@@ -94,7 +94,10 @@ class Organised:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Work that follows an add: `rows` are the episodes it is about, `reason` why it failed last."""
+    """Work that follows an add: `rows` are the episodes it is about, `reason` why it failed last.
+
+    `seen` is the owner's revision when the job was claimed: what changed later was not seen by whoever does it.
+    """
 
     number: int
     scope: Scope
@@ -102,6 +105,7 @@ class Job:
     rows: tuple[int, ...]
     attempts: int
     reason: str | None
+    seen: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +156,8 @@ class Searcher(Protocol):
         """Rows of the best `limit` episodes by BM25, best first."""
         ...
 
-    def dense(self, vector: Floats, limit: int) -> Rows:
-        """Rows of the best `limit` episodes by cosine, best first."""
+    def dense(self, vector: Floats, limit: int, *, exact: bool = False) -> Rows:
+        """Rows of the best `limit` episodes by cosine, best first; `exact` forbids approximation."""
         ...
 
     def between(self, start: datetime, end: datetime, limit: int) -> Rows:
@@ -179,12 +183,17 @@ class Store(Protocol):
         """
         ...
 
-    def index(self, job: Job, vectors: Mapping[int, Vectors], organised: Organised, now: datetime) -> None:
-        """Finish an index job: vectors by row, what organisers derived, and the job's end; one transaction."""
+    def index(self, job: Job, vectors: Mapping[int, Vectors], organised: Organised, now: datetime) -> bool:
+        """Finish an index job: vectors by row, what organisers derived, and the job's end; one transaction.
+
+        False when the job is not the caller's any more, or when the conversations it is about have changed since it
+        was claimed: then only the vectors are kept and the job is free to be claimed and done again.
+        """
         ...
 
     def claim(self, scope: Scope, now: datetime, number: int = 0) -> Job | None:
-        """A pending job of this owner that nobody works on, now leased to the caller."""
+        """A pending job of this owner that nobody works on, now leased to the caller. A lease ends with its time or,
+        where the store can tell, with the process that holds it."""
         ...
 
     def fail(self, job: Job, reason: str) -> None:
@@ -216,7 +225,7 @@ class Store(Protocol):
         """Cubes by row, in the given order; rows that are gone, or another's, are left out."""
         ...
 
-    def list(self, scope: Scope, selection: Selection, limit: int, origin: str) -> list[Cube]:
+    def newest(self, scope: Scope, selection: Selection, limit: int, origin: str) -> list[Cube]:
         """The newest `limit` cubes of an origin, by `at`."""
         ...
 
@@ -225,7 +234,7 @@ class Store(Protocol):
         ...
 
     def set_state(self, scope: Scope, ids: Sequence[str], state: str, now: datetime, kinds: Sequence[str]) -> None:
-        """Forget or restore cubes. Raises NotFound or StateError."""
+        """Forget or restore episodes. Raises NotFound or StateError, then nothing is changed."""
         ...
 
     def history(self, scope: Scope, id: str) -> list[tuple[datetime, str, Cube]]:
@@ -233,7 +242,8 @@ class Store(Protocol):
         ...
 
     def erase(self, scope: Scope, ids: Sequence[str], kinds: Sequence[str]) -> Erased:
-        """Destroy cubes, their versions and everything derived from them. The bytes are gone after `compact`."""
+        """Destroy episodes, their versions and everything derived from them; running jobs of the owner start anew. The
+        bytes are gone after `compact`. Raises NotFound or StateError, then nothing is changed."""
         ...
 
     def compact(self, texts: Sequence[str]) -> int:

@@ -44,7 +44,7 @@ def read(db: sqlite3.Connection, owner: int, index: OwnerIndex) -> None:
     newest = int(index.rows[index.size - 1]) if index.size else -1
     rows = db.execute(READ, (owner, index.revision))
     while batch := rows.fetchmany(BATCH):
-        records = [(*record[:6], span_bounds(record[6])) for record in batch]
+        records = [(*record[:6], () if record[6] == "[]" else span_bounds(record[6])) for record in batch]
         known = [record for record in records if record[0] <= newest]
         new = [record for record in records if record[0] > newest]
         if known:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from memorist.cube import Cube, Scope, TimeSpan
@@ -30,7 +31,7 @@ def load_times(text: str) -> tuple[TimeSpan, ...]:
 
 def span_bounds(text: str) -> list[tuple[int, int]]:
     """Only the bounds, in microseconds."""
-    return [] if text == "[]" else [(start, end) for _, start, end in json.loads(text)]
+    return [(start, end) for _, start, end in json.loads(text)]
 
 
 def cube_of(row: Sequence[Any], scope: Scope, episodes: tuple[str, ...]) -> Cube:
@@ -39,7 +40,7 @@ def cube_of(row: Sequence[Any], scope: Scope, episodes: tuple[str, ...]) -> Cube
     at, valid_from, valid_to, recorded_at, superseded_at = clock
     return Cube(
         id=id,
-        scope=Scope(scope.tenant, scope.user, agent, session),
+        scope=scope_of(scope.tenant, scope.user, agent, session),
         text=text,
         origin=origin,
         kind=kind,
@@ -54,9 +55,21 @@ def cube_of(row: Sequence[Any], scope: Scope, episodes: tuple[str, ...]) -> Cube
         recorded_at=moment(recorded_at),
         superseded_at=optional_moment(superseded_at),
         times=load_times(times),
-        meta=json.loads(meta),
+        meta={} if meta == "{}" else json.loads(meta),
         episodes=episodes or (id,),
     )
+
+
+def next_row(db: sqlite3.Connection) -> int:
+    """A row above all that ever were: rows rise in the order of arrival."""
+    found = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'cubes'").fetchone()
+    return int(found[0]) + 1 if found else 1
+
+
+@lru_cache(maxsize=4096)
+def scope_of(tenant: str, user: str, agent: str, session: str) -> Scope:
+    """A scope; the cubes of a session share one."""
+    return Scope(tenant, user, agent, session)
 
 
 def in_chunks(values: Sequence[Any], size: int = 500) -> Iterable[Sequence[Any]]:

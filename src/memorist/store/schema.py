@@ -20,7 +20,7 @@ CREATE TABLE owners (
 
 -- Times are microseconds since 1970 UTC. NULL in valid_to or superseded_at is an open end.
 CREATE TABLE cubes (
-  row INTEGER PRIMARY KEY,
+  row INTEGER PRIMARY KEY AUTOINCREMENT,  -- never used twice: caches and running jobs may still speak of an erased one
   id TEXT NOT NULL UNIQUE,
   owner INTEGER NOT NULL REFERENCES owners,
   agent TEXT NOT NULL, session TEXT NOT NULL,
@@ -59,10 +59,12 @@ CREATE TABLE links (
 ) WITHOUT ROWID;
 CREATE INDEX links_target ON links (target);
 
--- Work that follows an add. `rows` is a JSON list of cube rows; `lease_until` keeps two processes off one job.
+-- Work that follows an add. `rows` is a JSON list of cube rows; `lease_until` keeps two processes off one job, and
+-- `holder` says which process has it: one that has ended holds nothing.
 CREATE TABLE jobs (
   job INTEGER PRIMARY KEY, owner INTEGER NOT NULL REFERENCES owners, kind TEXT NOT NULL, rows TEXT NOT NULL,
-  attempts INTEGER NOT NULL DEFAULT 0, lease_until INTEGER NOT NULL DEFAULT 0, reason TEXT
+  attempts INTEGER NOT NULL DEFAULT 0, lease_until INTEGER NOT NULL DEFAULT 0, holder TEXT NOT NULL DEFAULT '',
+  reason TEXT
 );
 CREATE INDEX jobs_owner ON jobs (owner);
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from memorist.cube import Scope, parse_moment
-from memorist.errors import InputError
+from memorist.errors import InputError, brief
 from memorist.store.moments import micros
 from memorist.store.protocol import Selection
 
@@ -30,7 +30,8 @@ def narrowed(scope: Scope, owner: int) -> Clause:
 
 def visible(selection: Selection) -> Clause:
     """The two clocks. A closed row keeps `valid_to` and learns it at `superseded_at`."""
-    sql, values = "state = 'active'", []
+    sql = "state = 'active'"
+    values: list[Any] = []
     if selection.as_of is None and selection.known_at is None:
         return sql + " AND superseded_at IS NULL", values
     if selection.known_at is not None:
@@ -59,7 +60,7 @@ def filtered(where: Mapping[str, Any]) -> Clause:
     parts: list[str] = []
     values: list[Any] = []
     if not isinstance(where, Mapping):
-        raise InputError(f"where={where!r:.100} is not a mapping such as {{'speaker': 'Ana'}}")
+        raise InputError(f"where={brief(where)} is not a mapping such as {{'speaker': 'Ana'}}")
     for field, wanted in where.items():
         column, path = column_of(field)
         for operator, value in conditions(field, wanted):
@@ -77,7 +78,7 @@ def column_of(field: object) -> tuple[str, list[str]]:
         if field.startswith("meta.") and '"' not in field and "\x00" not in field and field.isprintable():
             return "json_extract(meta, ?)", [f'$."{field[5:]}"']
     known = ", ".join(TEXT_FIELDS + TIME_FIELDS)
-    raise InputError(f"where cannot filter on {field!r:.100}; use {known} or meta.NAME")
+    raise InputError(f"where cannot filter on {brief(field)}; use {known} or meta.NAME")
 
 
 def conditions(field: str, wanted: Any) -> list[tuple[str, Any]]:
@@ -86,7 +87,9 @@ def conditions(field: str, wanted: Any) -> list[tuple[str, Any]]:
         return [("eq", wanted)]
     for operator in wanted:
         if operator not in OPERATORS:
-            raise InputError(f"where[{field!r}] has the operator {operator!r:.50}; use one of {', '.join(OPERATORS)}")
+            raise InputError(
+                f"where[{brief(field)}] has the operator {brief(operator)}; use one of {', '.join(OPERATORS)}"
+            )
     return list(wanted.items())
 
 
@@ -94,7 +97,7 @@ def condition(column: str, operator: str, value: Any, field: str) -> Clause:
     """One comparison."""
     if isinstance(value, (list, tuple, set, frozenset)):
         if operator not in ("eq", "ne"):
-            raise InputError(f"where[{field!r}] compares {operator} with a list; give one value")
+            raise InputError(f"where[{brief(field)}] compares {operator} with a list; give one value")
         bound = [bindable(one, field) for one in value]
         negation = "NOT " if operator == "ne" else ""
         return f"{negation}COALESCE({column}, '') IN ({', '.join('?' * len(bound))})", bound
@@ -106,7 +109,7 @@ def condition(column: str, operator: str, value: Any, field: str) -> Clause:
 def bindable(value: Any, field: str) -> Any:
     """A value that SQLite takes, or InputError."""
     if field in TIME_FIELDS:
-        return micros(parse_moment(value, f"where[{field!r}]"))
+        return micros(parse_moment(value, f"where[{brief(field)}]"))
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, bool):
@@ -115,4 +118,6 @@ def bindable(value: Any, field: str) -> Any:
         return value.encode("utf-8", "replace").decode()
     if isinstance(value, float) or (isinstance(value, int) and -(2**63) <= value < 2**63):
         return value
-    raise InputError(f"where[{field!r}] has the value {value!r:.100}; use a text, a number, a time or a list of them")
+    raise InputError(
+        f"where[{brief(field)}] has the value {brief(value)}; use a text, a number, a time or a list of them"
+    )

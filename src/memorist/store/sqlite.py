@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 
 from memorist.cube import SOURCE, Cube, Scope
-from memorist.errors import EmbedderMismatch, NotFound, StateError
+from memorist.errors import EmbedderMismatch, NotFound, StateError, brief
 from memorist.models.embedder import Identity, Vectors
 from memorist.store import archive, erasure, jobs, refresh, windows
 from memorist.store.check import check
-from memorist.store.connection import Database
+from memorist.store.connection import Database, copy_whole
 from memorist.store.index import OwnerIndex
 from memorist.store.moments import micros, moment
 from memorist.store.protocol import Draft, Erased, Job, Organised, Searcher, Selection, Stretch, Turn
-from memorist.store.rows import HEADER, cube_of, dump_times, fetch_in
+from memorist.store.rows import HEADER, cube_of, dump_times, fetch_in, next_row
 from memorist.store.search import IndexSearcher
 from memorist.store.select import filtered, narrowed, visible
 
@@ -30,9 +30,9 @@ CACHED_EPISODES = 2_000_000
 """Indexes of the owners used last stay in memory up to this many episodes in all."""
 
 INSERT_CUBE = """
-INSERT OR IGNORE INTO cubes (row, id, owner, agent, session, kind, origin, state, trust, role, speaker, source, text,
+INSERT INTO cubes (row, id, owner, agent, session, kind, origin, state, trust, role, speaker, source, text,
   meta, times, at, position, valid_from, recorded_at, replaces, revision)
-VALUES (?, ?, ?, ?, ?, 'text', ?, 'active', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+VALUES (?, ?, ?, ?, ?, 'text', ?, 'active', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
 """
 
 
@@ -63,17 +63,23 @@ class SQLiteStore:
                     row += 1
             return added, jobs.create(db, owner, kinds, rows) if rows else 0
 
-    def index(self, job: Job, vectors: Mapping[int, Vectors], organised: Organised, now: datetime) -> None:
+    def index(self, job: Job, vectors: Mapping[int, Vectors], organised: Organised, now: datetime) -> bool:
         """Finish an index job: vectors by row, what organisers derived, and the job's end."""
         with self._database.writing() as db:
-            if not jobs.finish(db, job):
-                return  # another process did it after our lease ended
+            if not jobs.held(db, job):
+                return False  # its lease ended, or what it is about was erased
             owner = owner_of(db, job.scope, create=False)
+            overtaken = jobs.overtaken(db, owner, job)
             revision = next_revision(db, owner)
             blobs = [(vector.astype(np.float16).tobytes(), row) for row, vector in vectors.items()]
             db.executemany("UPDATE features SET vector = ? WHERE row = ?", blobs)
             db.executemany("UPDATE cubes SET revision = ? WHERE row = ?", [(revision, row) for row in vectors])
+            if overtaken:
+                jobs.fail(db, job, None)
+                return False
+            jobs.finish(db, job)
             windows.write(db, owner, organised, now, revision)
+            return True
 
     def claim(self, scope: Scope, now: datetime, number: int = 0) -> Job | None:
         """A pending job of this owner that nobody works on, leased to the caller."""
@@ -102,13 +108,13 @@ class SQLiteStore:
                 raise StateError(f"{old} is an earlier version; update the newest one (see its history)")
             if found["state"] != "active":
                 raise StateError(f"{old} is {found['state']}; restore it before updating")
-            if found["origin"] != SOURCE:
-                raise StateError(f"{old} was derived by {found['origin']}; update the episodes it comes from")
+            refuse_derived(found, "update")
             revision = next_revision(db, owner)
             closed = max(micros(draft.valid_from), found["valid_from"])
+            learned = max(micros(now), found["recorded_at"])  # a clock may be set back
             db.execute(
                 "UPDATE cubes SET valid_to = ?, superseded_at = ?, revision = ? WHERE row = ?",
-                (closed, micros(now), revision, found["row"]),
+                (closed, learned, revision, found["row"]),
             )
             row = next_row(db)
             if not insert_episode(db, draft, owner, row, found["position"], found["row"], now, revision):
@@ -123,6 +129,7 @@ class SQLiteStore:
             owner = owner_of(db, scope, create=True)
             found = [header_of(db, scope, owner, id) for id in ids]
             for header in found:
+                refuse_derived(header, {"forgotten": "forget", "active": "restore"}[state])
                 if header["state"] == state:
                     raise StateError(f"{header['id']} is {state} already")
             revision = next_revision(db, owner)
@@ -138,7 +145,10 @@ class SQLiteStore:
         """Destroy cubes, their versions and everything derived from them. The bytes are gone after `compact`."""
         with self._database.writing() as db:
             owner = owner_of(db, scope, create=True)
-            rows = [int(header_of(db, scope, owner, id)["row"]) for id in ids]
+            found = [header_of(db, scope, owner, id) for id in ids]
+            for header in found:
+                refuse_derived(header, "erase")
+            rows = [int(header["row"]) for header in found]
             next_revision(db, owner)
             erased, touched = erasure.erase(db, owner, rows)
             if touched:
@@ -190,7 +200,7 @@ class SQLiteStore:
         with self._database.reading() as db:
             return load(db, scope, owner_of(db, scope, create=False), rows)
 
-    def list(self, scope: Scope, selection: Selection, limit: int, origin: str = SOURCE) -> list[Cube]:
+    def newest(self, scope: Scope, selection: Selection, limit: int, origin: str = SOURCE) -> list[Cube]:
         """The newest `limit` cubes of an origin, newest first."""
         with self._database.reading() as db:
             owner = owner_of(db, scope, create=False)
@@ -199,10 +209,15 @@ class SQLiteStore:
             return list(load(db, scope, owner, [row for (row,) in found]).values())
 
     def present(self, scope: Scope, ids: Sequence[str]) -> list[str]:
-        """Those of the ids that this scope has."""
+        """Those of the ids that are episodes of this scope."""
         with self._database.reading() as db:
             sql, values = narrowed(scope, owner_of(db, scope, create=False))
-            return [id for (id,) in fetch_in(db, f"SELECT id FROM cubes WHERE {sql} AND id IN ({{}})", ids, *values)]
+            return [
+                id
+                for (id,) in fetch_in(
+                    db, f"SELECT id FROM cubes WHERE origin = 'source' AND {sql} AND id IN ({{}})", ids, *values
+                )
+            ]
 
     def history(self, scope: Scope, id: str) -> list[tuple[datetime, str, Cube]]:
         """What happened to a cube and its other versions, oldest first."""
@@ -262,18 +277,8 @@ class SQLiteStore:
         """A consistent copy while others go on; it appears under its name only when whole."""
         with self._database.writing() as db:
             db.execute("INSERT OR REPLACE INTO backups VALUES (?, ?)", (str(path.resolve()), micros(now)))
-        partial = path.with_name(path.name + ".partial")
-        try:
-            with self._database.translated():
-                copy = sqlite3.connect(partial)
-                try:
-                    self._database.connection().backup(copy)
-                    copy.execute("PRAGMA journal_mode = DELETE")
-                finally:
-                    copy.close()
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        with self._database.translated():
+            copy_whole(self._database.connection(), path)
 
     def dump(self) -> Iterator[dict[str, Any]]:
         """Every record of the store as plain data, in an order that `restore` accepts."""
@@ -309,11 +314,6 @@ def next_revision(db: sqlite3.Connection, owner: int) -> int:
     return int(found[0][0]) if found else 0
 
 
-def next_row(db: sqlite3.Connection) -> int:
-    """A row above all others: rows rise in the order of arrival."""
-    return int(db.execute("SELECT COALESCE(MAX(row), 0) + 1 FROM cubes").fetchone()[0])
-
-
 def insert_episode(
     db: sqlite3.Connection,
     draft: Draft,
@@ -339,11 +339,18 @@ def insert_episode(
 def header_of(db: sqlite3.Connection, scope: Scope, owner: int, id: str) -> dict[str, Any]:
     """State of a cube of this scope. Raises NotFound."""
     sql, values = narrowed(scope, owner)
-    names = ("row", "id", "state", "origin", "position", "valid_from", "superseded_at")
-    found = db.execute(f"SELECT {', '.join(names)} FROM cubes WHERE id = ? AND {sql}", (str(id), *values)).fetchone()
+    names = ("row", "id", "state", "origin", "position", "valid_from", "recorded_at", "superseded_at")
+    known = str(id).encode("utf-8", "replace").decode()
+    found = db.execute(f"SELECT {', '.join(names)} FROM cubes WHERE id = ? AND {sql}", (known, *values)).fetchone()
     if found is None:
-        raise NotFound(f"no cube {id!r:.100} in this scope; see: memorist list")
+        raise NotFound(f"no cube {brief(id)} in this scope; see: memorist list")
     return dict(zip(names, found))
+
+
+def refuse_derived(header: Mapping[str, Any], verb: str) -> None:
+    """Raises StateError for what an organiser made: it would be made again."""
+    if header["origin"] != SOURCE:
+        raise StateError(f"{header['id']} was derived by {header['origin']}; {verb} the episodes it comes from")
 
 
 def select_sql(
@@ -358,7 +365,10 @@ def select_sql(
 
 def load(db: sqlite3.Connection, scope: Scope, owner: int, rows: Sequence[int]) -> dict[int, Cube]:
     """An owner's cubes by row, in the given order, with the episodes they rest on."""
-    found = {row[0]: row for row in fetch_in(db, f"SELECT {HEADER} FROM cubes WHERE owner = ? AND row IN ({{}})", rows, owner)}
+    found = {
+        row[0]: row
+        for row in fetch_in(db, f"SELECT {HEADER} FROM cubes WHERE +owner = ? AND row IN ({{}})", rows, owner)
+    }
     sources: dict[int, list[str]] = {}
     lineage = "SELECT l.child, c.id FROM lineage l JOIN cubes c ON c.row = l.parent WHERE l.child IN ({})"
     derived = [row for row, header in found.items() if header[5] != SOURCE]

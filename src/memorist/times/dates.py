@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import date, datetime
 from functools import lru_cache
 
+from memorist.times.patterns import regex
 from memorist.times.periods import (
     DAY,
     Period,
@@ -44,13 +45,12 @@ from memorist.times.words import (
     holiday_of,
     is_capital,
     part_of,
-    regex,
 )
 
 _PREPOSITION = (
     r"\b(?:in|since|until|till|during|by|before|after|from|through|throughout|around|of|to|between|and|for)\s+$"
 )
-_SURE_PREPOSITION = r"\b(?:in|since|until|till|during|throughout|month of|back in)\s+$"
+_SURE_PREPOSITION = r"\b(?:in|since|until|till|during|throughout|month of|year)\s+$"
 _DAY_PREPOSITION = r"\b(?:on|by|until|till|since|before|after|from)\s+$"
 _YEARS_PREPOSITION = r"\b(?:from|between|in|during|of|for|\()\s*$"
 _CLOSES = (
@@ -62,6 +62,7 @@ _COUNTED = (
     r"|\s+(?:people|men|women|children|dollars|euros|percent|km|kg|degrees|miles|per|or|calories|feet|meters)\b"
 )
 _SECOND_MONTH = rf"(?:{any_of(MONTH_NAMES)})\s+(?:to|through|and|or)\s+$"
+_YEARS_AGO = r"\byears?\s+ago,?\s+(?:in|around)\s+$"
 _RANGE_YEAR = (
     rf"\s*(?:to|through|until|till|and|or|-|–)\s*(?:early\s+|mid-?\s*|late\s+)?(?:{'|'.join(MONTHS)})\.?\s+(?:of\s+)?"
     r"((?:19|20)\d\d)\b"
@@ -124,6 +125,8 @@ def _named_day(scene: Scene, match: re.Match[str]) -> Period | None:
 
 def _named_month(scene: Scene, match: re.Match[str]) -> Period | None:
     """May 2023, early March, in October."""
+    if regex(_YEARS_AGO).search(scene.before(match)):
+        return None  # not the latest one
     number = MONTHS[match["month"]]
     following = regex(_RANGE_YEAR).match(scene.lowered, match.end())
     if not _is_month(scene, match, following is not None):
@@ -153,7 +156,7 @@ def _is_month(scene: Scene, match: re.Match[str], ranges: bool) -> bool:
     if not regex(_CLOSES).match(after):
         return False
     if before.endswith(("by ", "from ")):  # "a song by June", "a gift from April"
-        return scene.ahead(match) or after.startswith((" to ", " until ", " till ", " through "))
+        return scene.foretold(match) or after.startswith((" to ", " until ", " till ", " through "))
     return before.endswith(("before ", "after ", "between ")) or regex(_SECOND_MONTH).search(before) is not None
 
 
@@ -304,6 +307,7 @@ _ANY_MONTH = rf"(?:{any_of(MONTHS)})"
 _RANKS = ("first", "second", "third", "fourth", "fifth", "1st", "2nd", "3rd", "4th", "5th", "last")
 _RANK = rf"(?:the\s+)?(?:very\s+)?(?P<rank>{'|'.join(_RANKS)})"
 _ON_WEEKDAY = rf"(?:(?:{WEEKDAY}|mon|tues?|wed|thu(?:rs)?|fri|sat|sun)\.?,?\s+)?"
+_AND_DAY = r"(?:\s+and\s+(?:the\s+)?(?P<last>\d{1,2})(?:st|nd|rd|th)?)"
 _DAY = r"(?P<day>\d{1,2})(?P<suffix>\s?(?:st|nd|rd|th))?"
 _TO_DAY = r"(?:(?:\s*[-–—]\s*|\s+(?:to|through|until)\s+)(?:the\s+)?(?P<last>\d{1,2})(?:st|nd|rd|th)?)"
 _RUNNING_YEAR = r"(?P<relative>last|this|next)\s+year,?"
@@ -313,6 +317,7 @@ _NUMERIC_END = r"(?![\w/-]|\.\d)"
 RULES = (
     Rule("month", rf"{START}{_ON_WEEKDAY}{MONTH}\s+(?:the\s+)?{_DAY}{_TO_DAY}?{OF_YEAR}?{END}", _named_day),
     Rule("month", rf"{START}{_ON_WEEKDAY}(?:the\s+)?{_DAY}{_TO_DAY}?\s+(?:of\s+)?{MONTH}{OF_YEAR}?{END}", _named_day),
+    Rule("month", rf"{START}(?:the\s+)?{_DAY}{_AND_DAY}\s+(?:of\s+)?{MONTH}{OF_YEAR}?{END}", _named_day),
     Rule("month", rf"{START}{_ON_WEEKDAY}(?:the\s+)?(?P<nth>{ORDINAL})\s+of\s+{MONTH}{OF_YEAR}?{END}", _named_day),
     Rule("month", rf"{START}{_ON_WEEKDAY}{MONTH}\s+the\s+(?P<nth>{ORDINAL}){OF_YEAR}?{END}", _named_day),
     Rule("month", rf"{START}{MONTH}\s+(?P<nth>{any_of(ORDINALS[3:])}){OF_YEAR}?{END}", _named_day),
@@ -356,7 +361,7 @@ RULES = (
         _nth_of_year,
     ),
     Rule("year", rf"{START}q(?P<quarter>[1-4])(?:,|\s+of)?\s+{_YEAR}{END}", _nth_of_year),
-    Rule("year", rf"{START}{PART}?(?:(?P<tens>(?:19|20)\d)0|'(?P<short>\d)0)'?s{END}", _decade),
+    Rule("decade", rf"{START}{PART}?(?:(?P<tens>(?:19|20)\d)0|'(?P<short>\d)0)'?s{END}", _decade),
     Rule(
         "number",
         rf"{START}(?P<iso>(?:1[89]|20)\d\d)(?P<mark>[-/.])(?P<month>\d{{1,2}})(?P=mark)(?P<day>\d{{1,2}})(?:(?=t\d\d)|{_NUMERIC_END})",

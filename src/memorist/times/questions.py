@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Literal
 
 from memorist.cube import TimeSpan, utc
-from memorist.times.expressions import Found, find, lowered, span_of
-from memorist.times.periods import DAY, Period
-from memorist.times.words import regex
+from memorist.times.expressions import find, lowered, span_of
+from memorist.times.patterns import regex
+
+if TYPE_CHECKING:
+    from memorist.times.grammar import Found
 
 Order = Literal["latest", "earliest"]
 Relation = Literal["before", "after", "during"]
@@ -41,7 +42,7 @@ def _not_after(*words: str) -> str:
 _UNITS = r"second|minute|hour|day|night|week|weekend|month|year|decade|century|spring|summer|fall|autumn|winter"
 _ORDER = (
     rf"\b(?:(?P<latest>(?:{_not_after('electric', 'electrical', 'ocean')}current(?:ly)?|latest|newest"
-    r"|(?:most\s+)?recent(?:ly)?|nowadays|these\s+days|presently|at\s+(?:the\s+moment|present)|still(?=\s+(?!life)\w)"
+    r"|(?:most\s+)?recent(?:ly)?|nowadays|these\s+days|presently|at\s+(?:the\s+moment|present)|(?:do|does|is|are)\s+(?:\w+\s+){1,4}?still(?=\s+(?!life)\w)"
     rf"|{_not_after('until', 'till', 'before', 'by', 'from')}now(?!\s+(?:that|and\s+then))"
     r"|(?:the|her|his|my|their|your|our|its|'s)\s+(?:very\s+)?last"
     rf"(?!\s+(?:names?|minute|resort|straw|words?|supper|chance|{_UNITS})\b)"
@@ -70,8 +71,22 @@ _RELATION = (
 _NO_RELATION = {
     "before": frozenset({"ever", "never"}),
     "after": frozenset(
-        "look looks looked looking name named names take takes took taken run runs ran running go goes went chase ask "
-        "asks asked day time year week".split()
+        {
+            "look",
+            "looks",
+            "looked",
+            "looking",
+            "name",
+            "named",
+            "names",
+            "take",
+            "takes",
+            "took",
+            "taken",
+            "run",
+            "runs",
+        }
+        | {"ran", "running", "go", "goes", "went", "chase", "ask", "asks", "asked", "day", "time", "week", "year"}
     ),
     "during": frozenset({"a", "little", "worth", "since"}),
 }
@@ -79,8 +94,10 @@ _NO_RELATION = {
 
 _NO_ANCHOR = r"(?:(?:all|that|then|long|hours|this|it|now|care|dark|school)\s*(?:$|[?.!,])|(?:and|all|when)\b)"
 _ASKING = "what|which|who|whom|whose|where|when|how|why"
-_CLAUSE_END = rf"[?!;\n\x01]|\.(?:\s|$)|,\s+(?:{_ASKING}|{_AUXILIARY})\b"
+_CLAUSE_END = rf"[?!;\n]|\.(?:\s|$)|,\s+(?:{_ASKING}|{_AUXILIARY})\b"
 _LENGTH_CLAUSE_END = rf"{_CLAUSE_END}|\s(?:{_AUXILIARY})\s"
+_OPENING = r"\s+(?:(?:the|early|around|about|in|on|of|sometime)\s+)*"
+_SIDES: dict[str, Relation] = {"before": "before", "after": "after", "during": "during"}
 _BLANK = "\x00"
 
 
@@ -94,19 +111,44 @@ def intent(question: str, now: datetime) -> TimeIntent:
     low = lowered(question)
     masked = _masked(low, found)
     asks_when = regex(_WHEN).search(low) is not None
-    side, words, anchor = _relation(question, masked, found, asks_when)
-    if words.startswith("since") and side and anchor is None:
-        side, found = "during", _up_to(found, day)
+    relation, anchor, since = _relation(question, masked, found, asks_when)
+    if since and since.period.start <= day:
+        tomorrow = day + timedelta(days=1) if day < date.max else day
+        reached = since._replace(period=since.period._replace(end=max(since.period.end, tomorrow)))
+        relation, found = "during", [reached if item is since else item for item in found]
     ordered = regex(_ORDER).search(masked)
     order: Order | None = None
     if ordered:
         order = "latest" if ordered["latest"] else "earliest"
-    spans = tuple(span_of(question, *item) for item in found)
-    return TimeIntent(spans, order, side, anchor, asks_when)
+    spans = tuple(span_of(question, item) for item in found)
+    return TimeIntent(spans, order, relation, anchor, asks_when)
 
 
 def _masked(low: str, found: Sequence[Found]) -> str:
     """The text with its times blanked out, so that "last week" is not an order."""
-    for item in found:
-        low = low[: item.start] + _BLANK * (item.end - item.start) + low[item.end :]
-    return low
+    letters = list(low)
+    for start, end, _ in found:
+        letters[start:end] = _BLANK * (end - start)
+    return "".join(letters)
+
+
+def _relation(
+    question: str, masked: str, found: Sequence[Found], asks_when: bool
+) -> tuple[Relation | None, str | None, Found | None]:
+    """The relation and the words of its anchor, and the time that "since" opens, if one does."""
+    for match in regex(_RELATION).finditer(masked):
+        side = _SIDES[match.lastgroup or "during"]
+        if masked[: match.start()].split()[-1:] and masked[: match.start()].split()[-1] in _NO_RELATION[side]:
+            continue
+        if match[0] == "when" and asks_when:
+            continue
+        begin = match.end()
+        time = next((item for item in found if regex(_OPENING).fullmatch(masked, begin, max(item.start, begin))), None)
+        if time and not masked.startswith("'s", time.end):
+            return side, None, time if match[0] == "since" else None
+        length = masked.startswith(("how long", "how soon", "how many", "how much"))
+        end = regex(_LENGTH_CLAUSE_END if length else _CLAUSE_END).search(masked, begin)
+        words = question[begin : end.start() if end else len(question)].strip(" \t,.'\"")
+        if words and not regex(_NO_ANCHOR).match(words.lower()):
+            return side, words, None
+    return ("during" if found else None), None, None

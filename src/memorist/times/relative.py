@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
+from memorist.times.patterns import regex
 from memorist.times.periods import (
     DAY,
     SEASONS,
@@ -47,17 +48,16 @@ from memorist.times.words import (
     is_capital,
     measures_another,
     part_of,
-    regex,
 )
 
 _UNITS = "day|night|weekend|week|fortnight|month|quarter|year|decade"
-_UNIT = rf"(?P<unit>{_UNITS})"
+_RUNNING_UNIT = r"(?P<unit>weekend|week|month|quarter|year|decade)"
 _MONTH_NAME = rf"(?P<month>{any_of(MONTH_NAMES)})"
 _DAYS = {"yesterday": -1, "today": 0, "tonight": 0, "tomorrow": 1, "last": -1, "this": 0}
 _TODAYS_GENERAL = r"'s\s+(?:world|society|age|youth|generation|standards|day and age|economy|climate|kids)\b"
 _HABIT = (
     r"(?:\b(?:every|each|any|an?|all|most|some|many|usual|typical|lazy|happy|super|ruby|easter|ash|cyber|palm|holy"
-    r"|black|good|taco|through)|-|day\s+to)\s*$"
+    r"|black|good|taco|through|one|that|same|following|previous|preceding)|-|day\s+to)\s*$"
 )
 _NOT_THE_DAY = (
     r"\s+(?:school|best|roast|blues|mass|papers?|the\s+13th|through|thru|addams|to\s+\w+day)\b"
@@ -90,17 +90,16 @@ def _which(words: str) -> Which:
 def _which_unit(scene: Scene, match: re.Match[str]) -> Period | None:
     """This, last or next week, weekend, month, quarter, year or decade, or a third of it."""
     which, unit = _which(match["which"]), match["unit"]
-    before = scene.before(match)
-    if which == "next" and before.endswith("the ") or measures_another(scene, match):
+    if (match["which"] == "next" and scene.before(match).endswith("the ")) or measures_another(scene, match):
         return None  # "the next week" continues a story; "the last week of camp" is measured on the camp
     if unit == "weekend":
         return part_of(_which_weekend(scene, match, which), match)
-    step = {"last": -1, "latest": 0, "this": 0, "next": 1}[which]
+    step = {"last": -1, "this": 0, "next": 1}[which]
     return part_of(unit_of(unit, shifted(unit_of(unit, scene.day).start, unit, step)), match)
 
 
 def _which_weekend(scene: Scene, match: re.Match[str], which: Which) -> Period:
-    """ "Coming" is the first weekend not yet begun; "this" is the one just over when a weekday looks back on it."""
+    """The coming weekend has not begun; this weekend is the one just over when the sentence looks back on it."""
     running = weekend_of(scene.day)
     if match["which"] in ("coming", "upcoming", "this coming") and scene.day < running.start:
         return running
@@ -141,7 +140,7 @@ def _which_recurring(scene: Scene, match: re.Match[str]) -> Period | None:
 
 
 def _which_season(scene: Scene, name: str, which: Which) -> Period | None:
-    """ "This winter" is the running one or, from March on, the nearer of the two."""
+    """The season of the running year; this winter is the running one or, from March on, the nearer of the two."""
     day = scene.day
     if which == "this" and SEASONS[name] == 12:
         return season_of(name, day.year - 1 if day.month <= 6 else day.year)
@@ -154,7 +153,7 @@ def _running_part(scene: Scene, match: re.Match[str]) -> Period | None:
 
 def _before_last(scene: Scene, match: re.Match[str]) -> Period | None:
     """The week before last, the summer before last, the Friday after next."""
-    count = 2 if match["side"] == "after" else -2
+    count = 2 if match["side"].startswith("after") else -2
     return _stepped(scene, match["what"], count, count)
 
 
@@ -213,7 +212,7 @@ def _from_now(scene: Scene, match: re.Match[str]) -> Period | None:
 def _in_units(scene: Scene, match: re.Match[str]) -> Period | None:
     """In three weeks. After a past or a perfect, or with "can", it tells how long something took: no time."""
     before, after = scene.before(match), scene.lowered[match.end() : match.end() + 4]
-    if after.startswith(" of ") or not match["time"] and (regex(_DURATION).search(before) or scene.behind(match)):
+    if after.startswith(" of ") or (not match["time"] and (regex(_DURATION).search(before) or scene.behind(match))):
         return None
     if match["count"] in ("a", "an", "one") and not match["time"] and not scene.ahead(match):
         return None  # "three cups in a day"
@@ -263,8 +262,8 @@ RULES = (
     Rule("day", rf"{START}(?P<day>yesterday|today|tomorrow){DAYPART}{END}", _day),
     Rule("day", rf"{START}(?P<day>tonight|(?:this|last)\s+(?:morning|afternoon|evening|night)){END}(?!\s+of\b)", _day),
     Rule("day", rf"{START}(?:the\s+)?day\s+(?P<beyond>before\s+yesterday|after\s+tomorrow){END}", _day_beyond),
-    Rule("which", rf"{START}{PART}?{WHICH}\s+{_UNIT}{END}", _which_unit),
-    Rule("which", rf"{START}{WHICH}\s+(?P<weekday>{ANY_WEEKDAY})\.?{DAYPART}{END}", _which_weekday),
+    Rule("which", rf"{START}{PART}?{WHICH}\s+{_RUNNING_UNIT}{END}", _which_unit),
+    Rule("which", rf"{START}{WHICH}\s+(?P<weekday>{ANY_WEEKDAY}){DAYPART}{END}", _which_weekday),
     Rule("which", rf"{START}{PART}?{WHICH}\s+(?P<season>{SEASON}){END}", _which_recurring),
     Rule("which", rf"{START}{PART}?{WHICH}\s+{_MONTH_NAME}(?!\.?,?\s+\d){END}", _which_recurring),
     Rule("which", rf"{START}{WHICH}\s+{HOLIDAY}(?!\s+\d){END}", _which_recurring),
@@ -280,7 +279,8 @@ RULES = (
     Rule("ago", rf"{START}an?\s+{_WHAT}\s+or\s+(?P<to>two|so|three)\s+ago{END}", _or_two_ago),
     Rule(
         "ago",
-        rf"{START}(?P<count>{COUNT})\s+(?P<what>day|week|month|year)s?\s+from\s+(?P<base>now|today|tomorrow|{WEEKDAY}){END}",
+        rf"{START}(?P<count>{COUNT})\s+(?P<what>day|week|month|year)s?\s+from\s+"
+        rf"(?P<base>now|today|tomorrow|{WEEKDAY}){END}",
         _from_now,
     ),
     Rule(

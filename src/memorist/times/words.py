@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from datetime import date
-from functools import cache
 from typing import NamedTuple
 
+from memorist.times.patterns import regex
 from memorist.times.periods import HOLIDAYS, SEASONS, Period, third_of
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -41,12 +41,6 @@ START = r"(?<![\w/@#=$])(?<!\w[-.])(?<!\d,)"
 END = r"(?![\w@/%])(?!-\w)(?![.:]\d)"
 
 
-@cache
-def regex(pattern: str) -> re.Pattern[str]:
-    """The pattern, compiled when first used: compiling them all would make the import slow."""
-    return re.compile(pattern)
-
-
 def any_of(words: Iterable[str]) -> str:
     """A pattern for one of the words, the longest first."""
     return "|".join(sorted(words, key=len, reverse=True))
@@ -54,7 +48,7 @@ def any_of(words: Iterable[str]) -> str:
 
 WEEKDAY = any_of(WEEKDAYS)
 ANY_WEEKDAY = any_of(WEEKDAY_NUMBERS)
-MONTH = rf"(?P<month>{any_of(MONTHS)})(?![a-z])\.?"
+MONTH = rf"(?P<month>{any_of(MONTHS)})(?![a-z])(?:(?<!\w{{4}})\.|(?<=sept)\.)?"
 SEASON = any_of(SEASONS)
 NUMBER = any_of({*COUNTS} - {"a", "an", "couple", "few", "several", "dozen"})
 COUNT = rf"(?:\d{{1,7}}|(?:a\s+)?couple(?:\s+of)?|(?:a\s+)?few|several|a\s+dozen|{NUMBER}|an?)"
@@ -83,6 +77,7 @@ _LOOSE_FUTURE = (
     r"\b(?:(?:am|is|are)|(?:i'm|we're|they're|you're|he's|she's|it's))\s+(?:\w+\s+)?(?!dur)\w+ing\b"
     r"|\b(?:can|should|must|might|free|available)\b"
 )
+_TERM = r"\b(?:by|until|till)\s+$"
 _PAST = (
     r"\b(?:was|were|did|didn't|had|went|got|came|saw|took|made|met|bought|began|found|left|lost|won|told|said|gave"
     r"|felt|ran|held|ate|drove|flew|spent|thought|taught|wrote|read|became|broke|sang|swam|kept|put|set"
@@ -119,7 +114,12 @@ class Scene(NamedTuple):
         return len(self.before(match).split()) <= 2
 
     def ahead(self, match: re.Match[str]) -> bool:
-        """True when the words around say that the time is to come.
+        """True when the time is to come: the words around say so, or it is a term (by Friday) and nothing is past."""
+        before = self.before(match)
+        return self.foretold(match) or (regex(_TERM).search(before) is not None and not regex(_PAST).search(before))
+
+    def foretold(self, match: re.Match[str]) -> bool:
+        """True when a verb or another word of the future stands around.
 
         A firm marker before the match decides; a loose one (a progressive, "can") only when no past verb follows it.
         """

@@ -1,0 +1,38 @@
+# Everything sets itself up: a virtual environment in .venv with the package and its tools.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+DATA ?= dev_assistant dev_colleagues
+SIZES ?= 10000,100000
+
+.PHONY: demo test check bench format clean
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $(READY)
+
+demo: $(READY)  ## a real conversation goes in, evidence comes out
+	$(BIN)/memorist demo
+
+check: $(READY)  ## formatter, linter, strict types, import contract
+	$(BIN)/ruff format --check src tests
+	$(BIN)/ruff check src tests
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: $(READY) check  ## all checks and tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+bench: $(READY)  ## quality at equal token budget, answers, and speed by size
+	$(BIN)/memorist bench locomo $(foreach file,$(DATA),--data $(file)) --recipe default,lexical,dense,hybrid --budget 500,1500,3000
+	$(BIN)/memorist bench answers $(foreach file,$(DATA),--data $(file))
+	$(BIN)/memorist bench scale --sizes $(SIZES)
+
+format: $(READY)  ## let the formatter and linter mend what they can
+	$(BIN)/ruff check --fix src tests
+	$(BIN)/ruff format src tests
+
+clean:  ## remove what was made
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

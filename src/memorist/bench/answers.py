@@ -1,0 +1,164 @@
+"""`memorist bench answers`: does the answer without a language model quote the evidence, and does it know when not to?
+
+Each conversation is asked its own questions, and as many questions of other conversations, which it cannot answer.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from memorist.answer.confidence import WEIGHTS, evidence_of
+from memorist.answer.extractive import METHOD, rank
+from memorist.bench.conversations import ANSWERABLE, Conversation, Question, conversations
+from memorist.bench.locomo import add_all
+from memorist.memory import Memory
+from memorist.models.minilm import MiniLM
+from memorist.results import Answer
+
+FOREIGN = 120
+"""Questions of other conversations for each."""
+
+STEPS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question, what was answered, and whether it could be."""
+
+    question: Question
+    answer: Answer
+    kind: str
+    evidence: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One number about `n` questions of a kind: answerable, unanswerable (annotated so) or foreign."""
+
+    metric: str
+    kind: str
+    value: float
+    n: int
+
+
+def run(data: Sequence[str | Path], out: Path | None, console: Console) -> list[Row]:
+    """Ask everything, print a table with the weights that these data would give, and write JSON to `out`."""
+    found = conversations(data)
+    with tempfile.TemporaryDirectory(prefix="memorist-bench-") as folder:
+        path = Path(folder) / "answers.db"
+        list(add_all(path, found, Path(folder), console))
+        asked = list(ask_all(path, found, console))
+    rows = summed(asked)
+    weights = fitted(asked)
+    show(rows, weights, console)
+    if out is not None:
+        report = {"suite": "answers", "data": [str(one) for one in data], "weights": weights}
+        out.write_text(json.dumps({**report, "rows": [asdict(row) for row in rows]}, indent=1) + "\n", "utf-8")
+    return rows
+
+
+def ask_all(path: Path, found: Sequence[Conversation], console: Console) -> Iterator[Asked]:
+    """Own and foreign questions of every conversation."""
+    rng = random.Random(0)
+    embedder = MiniLM()
+    with Memory.open(path, embedder=embedder) as memory:
+        for conversation in track(found, "asking", console=console, transient=True):
+            scoped = memory.scope(user=conversation.name)
+            foreign = [
+                question
+                for other in found
+                if other is not conversation
+                for question in other.questions
+                if question.category in ANSWERABLE
+            ]
+            chosen = rng.sample(foreign, min(FOREIGN, len(foreign)))
+            for question, kind in [
+                *((one, kind_of(one)) for one in conversation.questions),
+                *((one, "foreign") for one in chosen),
+            ]:
+                answer = scoped.ask(question.text)
+                (vector,) = embedder.embed([question.text])
+                ranked = rank(question.text, vector, answer.hits, embedder)
+                yield Asked(question, answer, kind, evidence_of(answer.hits, ranked[0].cosine if ranked else 0.0))
+
+
+def kind_of(question: Question) -> str:
+    """What a conversation's own question is."""
+    return "answerable" if question.category in ANSWERABLE else "unanswerable"
+
+
+def summed(asked: Sequence[Asked]) -> list[Row]:
+    """Shares by kind."""
+    rows: list[Row] = []
+    for kind in ("answerable", "unanswerable", "foreign"):
+        these = [one for one in asked if one.kind == kind]
+        if not these:
+            continue
+        rows.append(Row("answered", kind, float(np.mean([one.answer.known for one in these])), len(these)))
+        if kind == "answerable":
+            given = [one for one in these if one.answer.known]
+            rows.append(Row("answers_citing_evidence", kind, float(np.mean([cites(one) for one in given])), len(given)))
+            rows.append(
+                Row(
+                    "cited_evidence",
+                    kind,
+                    float(np.mean([one.answer.known and cites(one) for one in these])),
+                    len(these),
+                )
+            )
+    return rows
+
+
+def cites(one: Asked) -> bool:
+    """Whether a citation stands in an annotated evidence turn."""
+    turn_of = {hit.id: str(hit.meta["dia_id"]) for hit in one.answer.hits}
+    return any(turn_of[citation.id] in one.question.evidence for citation in one.answer.citations)
+
+
+def fitted(asked: Sequence[Asked]) -> dict[str, float]:
+    """Weights of the confidence by logistic regression (Newton's method), answerable against foreign, both counting
+    the same in sum."""
+    these = [one for one in asked if one.kind != "unanswerable"]
+    names = list(WEIGHTS)
+    x = np.array([[1.0, *(one.evidence[name] for name in names)] for one in these])
+    y = np.array([one.kind == "answerable" for one in these], float)
+    if not 0 < y.sum() < len(y):
+        return {}
+    weight = np.where(y == 1, 0.5 / y.mean(), 0.5 / (1 - y.mean()))
+    solution = newton(x, y, weight)
+    return {name: round(float(value), 2) for name, value in zip(["intercept", *names], solution)}
+
+
+def newton(
+    x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], weight: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Coefficients of a weighted logistic regression with a slight ridge."""
+    ridge = 0.01 * np.eye(x.shape[1])
+    solution = np.zeros(x.shape[1])
+    for _ in range(STEPS):
+        p = 1 / (1 + np.exp(-np.clip(x @ solution, -50, 50)))
+        gradient = x.T @ (weight * (p - y)) + ridge @ solution
+        solution = solution - np.linalg.solve((x * (weight * p * (1 - p))[:, None]).T @ x + ridge, gradient)
+    return solution
+
+
+def show(rows: Sequence[Row], weights: dict[str, float], console: Console) -> None:
+    """The table."""
+    table = Table(title=f"{METHOD} answers")
+    for name in ("questions", "metric", "value", "n"):
+        table.add_column(name, justify="right" if name in ("value", "n") else "left")
+    for row in rows:
+        table.add_row(row.kind, row.metric, f"{row.value:.3f}", str(row.n))
+    console.print(table)
+    console.print(f"weights fitted on these data: {weights}", highlight=False)

@@ -1,0 +1,202 @@
+"""`memorist bench scale`: what adding, opening and searching cost as a memory grows.
+
+Speeds are ratios or differences within one run, as machines and their moods differ. Quality is not measured here.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from memorist.bench.conversations import SHIPPED, conversations
+from memorist.bench.synthetic import WordSum, texts, turns
+from memorist.memory import Memory
+from memorist.models.embedder import Embedder
+from memorist.models.minilm import MiniLM
+from memorist.recall.pool import Limits, Pool, Query, Stage
+from memorist.recipes import RECIPES
+from memorist.store.protocol import Selection
+from memorist.text import indexed
+
+QUERIES = 60
+NEIGHBOURS = 10
+EXACT_QUERIES = 20
+SMALL_SCOPE = 1_000
+ROUNDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One number: of what, at which number of turns (0: does not apply)."""
+
+    metric: str
+    size: int
+    value: float
+
+
+def run(sizes: Sequence[int], out: Path | None, console: Console) -> list[Row]:
+    """Measure every size in a process of its own, print a table, and write the rows as JSON to `out`."""
+    rows = [Row("add_to_embed_ratio", 0, add_ratio(console))]
+    for size in sizes:
+        console.print(f"{size:,} turns …", highlight=False)
+        with tempfile.TemporaryDirectory(prefix="memorist-bench-") as folder:
+            path = Path(folder) / "scale.db"
+            rows += child(fill, path, size)
+            rows += child(measure, path, size)
+    show(rows, sizes, console)
+    if out is not None:
+        report = {"suite": "scale", "data": "synthetic", "rows": [asdict(row) for row in rows]}
+        out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    return rows
+
+
+def child(work: Callable[[Path, int], list[Row]], path: Path, size: int) -> list[Row]:
+    """Run in a fresh process, so that memory is counted from nothing."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(work, (path, size))
+
+
+def add_ratio(console: Console) -> float:
+    """Turns a second of `add` over those of the bare embedder on the same texts, in turns; the median of ROUNDS."""
+    samples = [conversation.sample for conversation in conversations(SHIPPED)]
+    embedder = MiniLM()
+    embedder.embed(["warm up"])
+    ratios = []
+    for _ in range(ROUNDS):
+        with tempfile.TemporaryDirectory(prefix="memorist-bench-") as folder:
+            file = Path(folder) / "conversations.json"
+            file.write_text(json.dumps(samples), encoding="utf-8")
+            with Memory.open(Path(folder) / "add.db", embedder=embedder) as memory:
+                begin = time.perf_counter()
+                memory.scope(user="bench").add(file)
+                added = time.perf_counter() - begin
+                cubes = memory.scope(user="bench").list(limit=10_000)
+        lines = [indexed(cube.speaker, cube.text, cube.at) for cube in cubes]
+        begin = time.perf_counter()
+        embedder.embed(lines)
+        ratios.append((time.perf_counter() - begin) / added)
+    console.print(f"add runs at {np.median(ratios):.2f} of the embedder's own speed", highlight=False)
+    return float(np.median(ratios))
+
+
+def fill(path: Path, size: int) -> list[Row]:
+    """A store with one large scope and a small one."""
+    begin = time.perf_counter()
+    with Memory.open(path, embedder=WordSum()) as memory:
+        memory.scope(user="small").add(list(turns(SMALL_SCOPE, 1)))
+        stream = turns(size, 2)
+        while batch := list(islice(stream, 20_000)):
+            memory.scope(user="large").add(batch)
+    return [Row("add_per_second", size, size / (time.perf_counter() - begin))]
+
+
+def measure(path: Path, size: int) -> list[Row]:
+    """Opening, the first search, further searches, memory, and agreement with exact search."""
+    embedder = WordSum()
+    begin = time.perf_counter()
+    memory = Memory.open(path, embedder=embedder)
+    opened = time.perf_counter()
+    large = memory.scope(user="large")
+    large.search("warm up")
+    first = time.perf_counter()
+    questions = [" ".join(text.split()[:8]) for text in texts(QUERIES, 3)]
+    embed = median_ms(lambda text: embedder.embed([text]), questions)
+    rows = [
+        Row("open_seconds", size, opened - begin),
+        Row("first_search_seconds", size, first - opened),
+        Row("search_over_embed_ms_p50", size, median_ms(large.search, questions) - embed),
+        Row("search_k10_over_embed_ms_p50", size, median_ms(lambda text: large.search(text, k=10), questions) - embed),
+    ]
+    small = memory.scope(user="small")
+    rows.append(Row("small_scope_over_embed_ms_p50", size, median_ms(small.search, questions) - embed))
+    rows += profile(memory, questions, size)
+    rows.append(Row("resident_gb_peak", size, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit() / 1e9))
+    rows.append(Row("dense_recall_at_10", size, agreement(memory, embedder, questions[:EXACT_QUERIES])))
+    rows.append(Row("file_gb", size, path.stat().st_size / 1e9))
+    memory.close()
+    return rows
+
+
+def unit() -> int:
+    """Bytes in what the system counts memory by."""
+    return 1 if sys.platform == "darwin" else 1024
+
+
+def median_ms(call: Callable[[str], object], questions: Sequence[str]) -> float:
+    """Median milliseconds of a call, after a warm-up."""
+    call(questions[0])
+    spent = []
+    for question in questions:
+        begin = time.perf_counter()
+        call(question)
+        spent.append(1000 * (time.perf_counter() - begin))
+    return float(np.median(spent))
+
+
+def profile(memory: Memory, questions: Sequence[str], size: int) -> list[Row]:
+    """Where a search's time goes: median milliseconds of each stage."""
+    scoped = memory.scope(user="large")
+    spent: dict[str, list[float]] = {}
+    for text in questions:
+        query = query_of(memory, text)
+        searcher = memory._store.search(scoped.scope, Selection())
+        _ = query.vector, query.terms
+        pool = Pool(np.empty(0, np.int64))
+        for stage in RECIPES["default"].stages:
+            begin = time.perf_counter()
+            pool = stage(query, pool, searcher)
+            spent.setdefault(name_of(stage), []).append(1000 * (time.perf_counter() - begin))
+    return [Row(f"stage_{name}_ms_p50", size, float(np.median(values))) for name, values in spent.items()]
+
+
+def name_of(stage: Stage) -> str:
+    """A stage's name."""
+    return str(getattr(stage, "__name__", type(stage).__name__))
+
+
+def query_of(memory: Memory, text: str) -> Query:
+    """A query as `search` makes it."""
+    scope = memory.scope(user="large").scope
+    return Query(
+        text,
+        embed=memory._embedder.embed,
+        load=lambda rows: memory._store.cubes(scope, rows),
+        now=memory._clock(),
+        limits=Limits(None, 1_500),
+    )
+
+
+def agreement(memory: Memory, embedder: Embedder, questions: Sequence[str]) -> float:
+    """The share of the exact ten nearest that the scan of sign bits finds."""
+    searcher = memory._store.search(memory.scope(user="large").scope, Selection())
+    shares = []
+    for question in questions:
+        (vector,) = embedder.embed([question])
+        exact = set(searcher.dense(vector, NEIGHBOURS, exact=True).tolist())
+        found = set(searcher.dense(vector, NEIGHBOURS).tolist())
+        shares.append(len(exact & found) / len(exact))
+    return float(np.mean(shares))
+
+
+def show(rows: Sequence[Row], sizes: Sequence[int], console: Console) -> None:
+    """A table: a line for each metric."""
+    table = Table(title="cost by number of turns in the scope")
+    table.add_column("metric")
+    for size in sizes:
+        table.add_column(f"{size:,}", justify="right")
+    for metric in dict.fromkeys(row.metric for row in rows if row.size):
+        values = {row.size: row.value for row in rows if row.metric == metric}
+        table.add_row(metric, *(f"{values[size]:.3g}" for size in sizes))
+    console.print(table)

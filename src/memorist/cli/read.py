@@ -1,0 +1,174 @@
+"""Commands that ask someone's memory and change nothing."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from memorist.cli import NEGATIVE, OK
+from memorist.cli.options import ScopeOptions, Where, conditions
+from memorist.cli.render import (
+    console,
+    emit,
+    show_answer,
+    show_cube,
+    show_cubes,
+    show_history,
+    show_hits,
+    show_prompt,
+)
+
+Number = Annotated[int | None, Parameter(allow_leading_hyphen=True)]
+
+
+def search(
+    query: str,
+    /,
+    *,
+    k: Number = None,
+    budget: Number = None,
+    as_of: str | None = None,
+    known_at: str | None = None,
+    where: Where = (),
+    why: bool = False,
+    prompt: bool = False,
+    recipe: str = "default",
+    options: ScopeOptions = ScopeOptions(),
+) -> int:
+    """Find the memories that speak to a question, best first.
+
+    For example:
+
+        memorist search "Where does Ana live?" --user ana --k 3
+        memorist search trips --where at.gte=2025-05-01 --where meta.topic=travel
+        memorist search "Where does Ana live?" --user ana --budget 500 --prompt
+
+    Parameters
+    ----------
+    query
+        A question or some words.
+    k
+        At most this many.
+    budget
+        As many as fit this number of tokens as a prompt (default: 1500, unless --k is given).
+    as_of
+        What was true then, as ISO 8601.
+    known_at
+        What was believed then, as ISO 8601.
+    why
+        Show what each step of the recall made of it.
+    prompt
+        Print a block for a model's prompt instead.
+    recipe
+        How to recall: default, lexical (words), dense (meaning) or hybrid.
+    """
+    wanted = conditions(where)
+    with options.scoped(recipe=recipe) as memory:
+        hits = memory.search(query, k=k, budget=budget, as_of=as_of, known_at=known_at, where=wanted)
+    if options.json:
+        emit({"query": query, "hits": list(hits)} | ({"prompt": hits.prompt()} if prompt else {}))
+    else:
+        show_prompt(hits) if prompt else show_hits(console(), hits, why)
+    return OK
+
+
+def ask(
+    question: str,
+    /,
+    *,
+    budget: Number = None,
+    where: Where = (),
+    options: ScopeOptions = ScopeOptions(),
+) -> int:
+    """Answer a question from memory, with sources.
+
+    Exit code 1 when the memory does not know.
+
+    For example:
+
+        memorist ask "Where does Ana live?" --user ana
+
+    Parameters
+    ----------
+    question
+        The question.
+    budget
+        How many tokens of memories to look at (default: 1500).
+    """
+    from memorist.memory import DEFAULT_BUDGET
+
+    wanted = conditions(where)
+    with options.scoped() as memory:
+        answer = memory.ask(question, budget=DEFAULT_BUDGET if budget is None else budget, where=wanted)
+    if options.json:
+        names = ("text", "known", "confidence", "method", "citations")
+        emit({"question": question} | {name: getattr(answer, name) for name in names})
+    else:
+        show_answer(console(), answer)
+    return OK if answer.known else NEGATIVE
+
+
+def list_(
+    *,
+    limit: Annotated[int, Parameter(allow_leading_hyphen=True)] = 20,
+    where: Where = (),
+    origin: str = "source",
+    options: ScopeOptions = ScopeOptions(),
+) -> int:
+    """Show the newest memories.
+
+    For example:
+
+        memorist list --user ana --limit 5
+
+        memorist list --user ana --where speaker=Ana
+
+    Parameters
+    ----------
+    limit
+        At most this many (default: 20).
+    origin
+        source (default) for what was observed, windows for what was derived from it.
+    """
+    wanted = conditions(where)
+    with options.scoped() as memory:
+        cubes = memory.list(limit=limit, where=wanted, origin=origin)
+    emit({"cubes": cubes}) if options.json else show_cubes(console(), cubes)
+    return OK
+
+
+def get(id: Annotated[str, Parameter(name="ID")], /, *, options: ScopeOptions = ScopeOptions()) -> int:
+    """Show one memory, with all that is known about it.
+
+    For example:
+
+        memorist get "$ID" --user ana
+
+    Parameters
+    ----------
+    id
+        The memory, as search and list show it.
+    """
+    with options.scoped() as memory:
+        cube = memory.get(id)
+    emit(cube) if options.json else show_cube(console(), cube)
+    return OK
+
+
+def history(id: Annotated[str, Parameter(name="ID")], /, *, options: ScopeOptions = ScopeOptions()) -> int:
+    """Show all versions of a memory, oldest first.
+
+    For example:
+
+        memorist history "$ID" --user ana
+
+    Parameters
+    ----------
+    id
+        Any version of the memory.
+    """
+    with options.scoped() as memory:
+        changes = memory.history(id)
+    emit({"changes": changes}) if options.json else show_history(console(), changes)
+    return OK
