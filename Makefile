@@ -26,7 +26,7 @@ test: $(READY) check  ## all checks and tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 bench: $(READY)  ## quality at equal token budget, answers, and speed by size
-	$(BIN)/memorist bench locomo $(foreach file,$(DATA),--data $(file)) --recipe default,lexical,dense,hybrid --budget 500,1500,3000
+	$(BIN)/memorist bench locomo $(foreach file,$(DATA),--data $(file)) --recipe default,lexical,dense,hybrid,rrf --budget 500,1500,3000
 	$(BIN)/memorist bench answers $(foreach file,$(DATA),--data $(file))
 	$(BIN)/memorist bench scale --sizes $(SIZES)
 

@@ -1,5 +1,7 @@
 """Whatever is passed: success or an error of ours, and after an error the store is as it was."""
 
+# ruff: noqa: B023, E501 - lambdas are called before their loop goes on; tables of odd values stay tables
+
 from __future__ import annotations
 
 import math
@@ -133,7 +135,7 @@ def test_every_argument_of_a_search(memory: Memory, what: Any) -> None:
         {"query": what}, {"k": what}, {"budget": what}, {"as_of": what}, {"known_at": what}, {"where": what},
         {"where": {"speaker": what}}, {"where": {"at": what}}, {"where": {"at": {"gt": what}}}, {"where": {"meta.n": what}},
         {"where": {"meta.n": {"ne": what}}}, {"where": {"meta.n": [what, 1]}}, {"where": {"meta.n": {what: 1} if hash_of(what) else what}},
-        {"where": {what: 1} if hash_of(what) else what}, {"where": {f"meta.{what}"[:50]: 1}},
+        {"where": {what: 1} if hash_of(what) else what}, {"where": {f"meta.{brief(what)}": 1}},
     ):  # fmt: skip
         attempt(memory, lambda: scope.search(**({"query": "ka lo"} | arguments)))
     attempt(memory, lambda: scope.ask(what))
@@ -161,7 +163,8 @@ def test_every_id_and_scope(memory: Memory, what: Any, tmp_path: Path) -> None:
             assert not attempt(memory, lambda: call([real, what]))
     assert not attempt(memory, lambda: scope.update(what, text="new"))
     attempt(memory, lambda: scope.update(real, meta=what))
-    attempt(memory, lambda: scope.erase(real, backups=what) if what not in ([], (), set(), {}, "", b"") else None)
+    (passing,) = scope.add("in passing").ids
+    attempt(memory, lambda: scope.erase(passing, backups=what))
     attempt(memory, lambda: scope.update(real, at=what) if what is not None else None)
     for name in ("user", "tenant", "agent", "session"):
         attempt(memory, lambda: memory.scope(**{name: what}).search("ka lo"))
@@ -197,7 +200,9 @@ def test_a_mistake_in_the_middle_adds_nothing(memory: Memory) -> None:
             memory.scope(user="bad").add([*good[:70], wrong, *good[70:]])
 
 
-@pytest.mark.parametrize("text", ["x" * 1_000_000, "word " * 200_000, "日本" * 300_000], ids=["a word", "words", "no spaces"])
+@pytest.mark.parametrize(
+    "text", ["x" * 1_000_000, "word " * 200_000, "日本" * 300_000], ids=["a word", "words", "no spaces"]
+)
 def test_a_huge_text(memory: Memory, text: str) -> None:
     scope = memory.scope(user="huge")
     ids = scope.add(text).ids

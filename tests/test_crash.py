@@ -113,7 +113,7 @@ def test_update_forget_erase(workers: Workers, tmp_path: Path, case: int) -> Non
     """An announced change has happened wholly or not at all; an acknowledged one has happened."""
     chance = random.Random(case)
     path = tmp_path / "memory.db"
-    for kill in range(10):
+    for _ in range(10):
         for leftover in tmp_path.iterdir():
             leftover.unlink()
         with open_memory(path) as memory:

@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -310,6 +311,9 @@ def test_a_remnant_is_found(memory: Memory, path: Path) -> None:
         with Database(path).writing() as db:
             db.execute("INSERT OR REPLACE INTO meta VALUES ('canary', ?)", (canary,))
         assert store.compact([canary]) == 1
-    with Database(path).writing() as db:
-        db.execute("DELETE FROM meta WHERE name = 'canary'")
+    with closing(sqlite3.connect(path)) as careless:  # leaves what it deletes in free space
+        careless.execute("PRAGMA secure_delete = OFF")
+        careless.execute("DELETE FROM meta WHERE name = 'canary'")
+        careless.commit()
+    assert places(path.parent, CANARIES["markup"])
     assert store.compact(list(CANARIES.values())) == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, timezone
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -98,7 +99,7 @@ def test_one_at_a_time(once: dict[str, Any]) -> None:
 @given(st.sets(st.integers(1, len(CONVERSATION) - 1)))
 def test_any_split(once: dict[str, Any], cuts: set[int]) -> None:
     edges = [0, *sorted(cuts), len(CONVERSATION)]
-    assert_same(in_parts([CONVERSATION[a:b] for a, b in zip(edges, edges[1:])]), once)
+    assert_same(in_parts([CONVERSATION[a:b] for a, b in pairwise(edges)]), once)
 
 
 @settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -81,4 +81,4 @@ def opened(path: Path, suffix: str, mode: str) -> IO[str]:
     """A text file, through gzip when the suffix says so."""
     if suffix == ".gz":
         return gzip.open(path, mode, encoding="utf-8")  # type: ignore[return-value]
-    return open(path, mode[0], encoding="utf-8")
+    return path.open(mode[0], encoding="utf-8")

@@ -18,6 +18,9 @@ State = Literal["active", "forgotten"]
 Trust = Literal["user", "agent", "tool", "web", "model"]
 Role = Literal["user", "assistant", "system", "tool", "document"]
 
+LONGEST_NAME = 500
+"""Characters of a name in a scope."""
+
 SOURCE: str = "source"
 """The origin of an episode. A derived cube's origin is the name of what derived it."""
 
@@ -90,8 +93,8 @@ class Scope:
             value = getattr(self, name)
             if not isinstance(value, str):
                 raise InputError(f"scope {name}={brief(value)} is not a string; pass its name or leave it out")
-            if "\x00" in value or len(value) > 500 or not is_unicode(value):
-                raise InputError(f"scope {name} must be at most 500 valid characters without NUL")
+            if "\x00" in value or len(value) > LONGEST_NAME or not is_unicode(value):
+                raise InputError(f"scope {name} must be at most {LONGEST_NAME} valid characters without NUL")
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,9 @@ DEFAULT_BUDGET = 1_500
 CONVERSATION = "conversation"
 """The session of messages that name none; a silence parts it."""
 
+LONGEST_FILE_NAME = 255
+"""In bytes, as file systems have it."""
+
 Progress = Callable[[int], None]
 Added = str | Path | Document | Observation | Mapping[str, Any] | Iterable[Mapping[str, Any] | Observation]
 
@@ -186,7 +189,7 @@ class ScopedMemory:
             speaker = self.scope.user or None
             return list(split_long([checked(Observation(what, speaker=speaker, at=said, source=source))]))
         if isinstance(what, Document):
-            return list(from_document(what))
+            return [checked(one) for one in from_document(what)]
         if isinstance(what, Observation):
             return list(split_long([checked(what)]))
         if isinstance(what, Mapping):
@@ -203,7 +206,7 @@ class ScopedMemory:
             yield from split_long(checked(one) for one in gathered if isinstance(one, Observation))
             return
         for one in from_messages(gathered, source=source):  # type: ignore[arg-type]
-            yield in_conversation(one, at, self.scope.user)
+            yield checked(in_conversation(one, at, self.scope.user))
 
     def search(
         self,
@@ -296,7 +299,7 @@ class ScopedMemory:
         Returns when their bytes are gone from the files. Raises NotFound before anything is destroyed.
         """
         memory = self._memory
-        ids, named = ids_of(id), [path_of(path) for path in backups]
+        ids, named = ids_of(id), paths_of(backups)
         with ExitStack() as stack:
             copies = [stack.enter_context(closing(self._backup(path))) for path in named]
             erased = memory._store.erase(self.scope, ids, (INDEX,))
@@ -390,6 +393,13 @@ def ids_of(id: str | Sequence[str]) -> list[str]:
     return list(dict.fromkeys(ids))
 
 
+def paths_of(paths: Sequence[str | Path]) -> list[Path]:
+    """Several paths. Raises InputError."""
+    if isinstance(paths, (str, bytes)) or not isinstance(paths, Iterable):
+        raise InputError(f"{brief(paths)} is not a list of files")
+    return [path_of(path) for path in paths]
+
+
 def path_of(path: str | Path) -> Path:
     """A path with ~ expanded. Raises InputError for one that no file can have."""
     if not isinstance(path, (str, Path)):
@@ -398,10 +408,10 @@ def path_of(path: str | Path) -> Path:
     if "://" in text:
         raise InputError(f"{text} is not a file; this version opens SQLite files only, such as memory.db")
     try:
-        os.fsencode(text)
         found = Path(text).expanduser()
+        too_long = any(len(os.fsencode(part)) > LONGEST_FILE_NAME for part in found.parts)
     except (UnicodeEncodeError, RuntimeError):
         found = None
-    if found is None or not text or "\x00" in text:
+    if found is None or too_long or not text or "\x00" in text:
         raise InputError(f"{brief(text)} is not a file name")
     return found

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from memorist.errors import InputError
 from memorist.recall.candidates import dated, dense, lexical, neighbours
 from memorist.recall.pool import Stage
-from memorist.recall.score import by_both, by_meaning, by_window, by_words
+from memorist.recall.score import by_both, by_meaning, by_ranks, by_window, by_words
 from memorist.recall.select import budgeted, ordered
 from memorist.recall.temporal import timely
 
@@ -32,6 +32,7 @@ RECIPES: Mapping[str, Recipe] = {
         ),
         Recipe("lexical", "BM25 over turns", (lexical, by_words, ordered, budgeted)),
         Recipe("dense", "cosine over turns", (dense, by_meaning, ordered, budgeted)),
+        Recipe("rrf", "BM25 and cosine over turns, by reciprocal ranks", (lexical, dense, by_ranks, ordered, budgeted)),
         Recipe("hybrid", "BM25 and cosine over turns, half each", (lexical, dense, by_both, ordered, budgeted)),
     )
 }

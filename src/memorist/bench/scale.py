@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -21,13 +22,15 @@ from rich.console import Console
 from rich.table import Table
 
 from memorist.bench.conversations import SHIPPED, conversations
+from memorist.bench.fts5 import LIMIT, FullText
 from memorist.bench.synthetic import WordSum, texts, turns
 from memorist.memory import Memory
 from memorist.models.embedder import Embedder
 from memorist.models.minilm import MiniLM
 from memorist.recall.pool import Limits, Pool, Query, Stage
 from memorist.recipes import RECIPES
-from memorist.store.protocol import Selection
+from memorist.store.protocol import Searcher, Selection
+from memorist.store.terms import query_terms
 from memorist.text import indexed
 
 QUERIES = 60
@@ -55,6 +58,7 @@ def run(sizes: Sequence[int], out: Path | None, console: Console) -> list[Row]:
             path = Path(folder) / "scale.db"
             rows += child(fill, path, size)
             rows += child(measure, path, size)
+            rows += child(compare_lexical, path, size)
     show(rows, sizes, console)
     if out is not None:
         report = {"suite": "scale", "data": "synthetic", "rows": [asdict(row) for row in rows]}
@@ -127,6 +131,28 @@ def measure(path: Path, size: int) -> list[Row]:
     rows.append(Row("file_gb", size, path.stat().st_size / 1e9))
     memory.close()
     return rows
+
+
+def compare_lexical(path: Path, size: int) -> list[Row]:
+    """Our lexical candidates against SQLite's full-text index, in the large scope and in the small one beside it."""
+    questions = [" ".join(text.split()[:8]) for text in texts(QUERIES, 3)]
+    rows: list[Row] = []
+    with Memory.open(path, embedder=WordSum()) as memory:
+        for name in ("large", "small"):
+            searcher = memory._store.search(memory.scope(user=name).scope, Selection())
+            ours = median_ms(partial(lexical, searcher), questions)
+            rows.append(Row(f"lexical_{name}_scope_ms_p50", size, ours))
+    table = FullText(path.with_name("fts5.db"), SMALL_SCOPE, size)
+    for name, owner in (("large", 2), ("small", 1)):
+        theirs = median_ms(partial(table.search, owner), questions)
+        rows.append(Row(f"fts5_{name}_scope_ms_p50", size, theirs))
+    table.close()
+    return rows
+
+
+def lexical(searcher: Searcher, question: str) -> object:
+    """Lexical candidates."""
+    return searcher.lexical(query_terms(question), LIMIT)
 
 
 def unit() -> int:

@@ -9,10 +9,31 @@ import numpy as np
 
 from memorist.cube import Observation
 from memorist.models.embedder import Identity, Vectors
-from memorist.store.terms import words
+from memorist.store.terms import term_of, words
 
 VOCABULARY = 20_000
-SYLLABLES = ["ba", "ce", "di", "fo", "gu", "ha", "je", "ki", "lo", "mu", "na", "pe", "ri", "so", "tu", "va", "we", "xi", "yo", "zu"]
+SYLLABLES = [
+    "ba",
+    "ce",
+    "di",
+    "fo",
+    "gu",
+    "ha",
+    "je",
+    "ki",
+    "lo",
+    "mu",
+    "na",
+    "pe",
+    "ri",
+    "so",
+    "tu",
+    "va",
+    "we",
+    "xi",
+    "yo",
+    "zu",
+]
 TURNS_IN_SESSION = 20
 
 
@@ -48,13 +69,12 @@ class WordSum:
     identity = Identity("word-sum", 384, "0" * 64)
 
     def __init__(self) -> None:
-        self._known: dict[str, int] = {}
         self._vectors = np.random.default_rng(0).standard_normal((65_536, 384)).astype(np.float32)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """float32 [n, 384], unit rows."""
         rows = np.empty((len(texts), 384), np.float32)
         for place, text in enumerate(texts):
-            drawn = [self._known.setdefault(word, len(self._known) % 65_536) for word in words(text)] or [0]
+            drawn = [term_of(word) % 65_536 for word in words(text)] or [0]
             rows[place] = self._vectors[drawn].sum(0)
         return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)

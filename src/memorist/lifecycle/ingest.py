@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 
-from memorist.cube import TRUST_OF_ROLE, Cube, Observation, Scope, TimeSpan, parse_moment, utc
+from memorist.cube import LONGEST_NAME, TRUST_OF_ROLE, Cube, Observation, Scope, TimeSpan, parse_moment, utc
 from memorist.errors import InputError, MemoristError
 from memorist.ids import digest, episode_base, episode_id
 from memorist.lifecycle.jobs import INDEX, settle
@@ -141,8 +141,12 @@ def true_since(at: datetime, times: Sequence[TimeSpan]) -> datetime:
 
 
 def session_of(scope: Scope, observation: Observation) -> str:
-    """The conversation an observation belongs to: bound, or named, or its source. A lone note has none ("")."""
-    return scope.session or observation.session or observation.source or ""
+    """The conversation an observation belongs to: bound, or named, or its source. A lone note has none ("").
+
+    Raises InputError for a name that no scope can have.
+    """
+    named = scope.session or observation.session or (observation.source or "")[-LONGEST_NAME:]
+    return Scope(session=named).session
 
 
 def draft_update(

@@ -17,7 +17,7 @@ VOCABULARY = Path(__file__).with_name("minilm-vocabulary.txt")
 LONGEST_WORD = 100
 BEGIN, END, UNKNOWN = "[CLS]", "[SEP]", "[UNK]"
 ASCII_WORD = re.compile(r"[A-Za-z0-9]+|[!-/:-@\[-`{-~]")
-CONTROLS = {code: None for code in (*range(9), 11, 12, *range(14, 32), 127)}
+CONTROLS = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 127))
 CHINESE = (
     *((0x4E00, 0x9FFF), (0x3400, 0x4DBF), (0x20000, 0x2A6DF), (0x2A700, 0x2B73F), (0x2B740, 0x2B81F)),
     *((0x2B920, 0x2CEAF), (0xF900, 0xFAFF), (0x2F800, 0x2FA1F)),

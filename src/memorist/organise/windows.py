@@ -1,9 +1,7 @@
 """Windows: each turn with the two that follow it, so that a question can match what was said across turns.
 
 A short turn ("Yes, last week!") means little alone. A window is read together with its neighbours, within one session
-and without crossing a silence. Its vector is the sum of its turns' vectors, so it costs no call of the embedder;
-measured against embedding the window's text the difference is below one point of evidence recall
-(docs/results/recall.md).
+and without crossing a silence. Its vector is the sum of its turns' vectors, so it costs no call of the embedder.
 """
 
 from __future__ import annotations

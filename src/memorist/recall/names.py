@@ -12,7 +12,31 @@ from memorist.store.terms import query_terms
 # A capital that does not begin the sentence. The language knows no better sign of a name, and needs no model for it.
 NAME = re.compile(r"(?<=[\w,;:]\s)[A-Z][\w'’-]+")
 CALENDAR = frozenset(
-    ["I", "I'm", "I've", "I'd", "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
+    [
+        "I",
+        "I'm",
+        "I've",
+        "I'd",
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+        "Monday",
+        "Tuesday",
+        "Wednesday",
+        "Thursday",
+        "Friday",
+        "Saturday",
+        "Sunday",
+    ]
 )
 
 

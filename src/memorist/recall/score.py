@@ -14,6 +14,7 @@ import numpy as np
 
 from memorist.recall.pool import Pool, Query
 from memorist.store.bm25 import idf, saturation
+from memorist.store.products import times
 from memorist.store.protocol import Features, Floats, Rows, Searcher
 
 LEXICAL_WEIGHT = 0.5
@@ -45,6 +46,21 @@ def by_both(query: Query, pool: Pool, searcher: Searcher) -> Pool:
     return with_score(pool, 0.5 * scaled(lexical) + 0.5 * scaled(features.cosine))
 
 
+def by_ranks(query: Query, pool: Pool, searcher: Searcher) -> Pool:
+    """Score: reciprocal ranks of BM25 and cosine (Cormack, Clarke & Büttcher 2009, k = 60)."""
+    features = searcher.features(pool.rows, query.terms, query.vector)
+    lexical = bm25(features)
+    pool = scored(pool, features, {"lexical": lexical, "cosine": features.cosine}, "cosine")
+    return with_score(pool, reciprocal(lexical) * (lexical > 0) + reciprocal(features.cosine))
+
+
+def reciprocal(values: Floats) -> Floats:
+    """1 / (60 + rank), the best having rank 1."""
+    ranks = np.empty(len(values), np.float32)
+    ranks[np.argsort(-values, kind="stable")] = np.arange(1, len(values) + 1)
+    return np.asarray(1 / (60 + ranks), np.float32)
+
+
 def by_window(query: Query, pool: Pool, searcher: Searcher) -> Pool:
     """Score: the turn's own cosine and coverage, and those of the best window that holds it."""
     features = searcher.features(pool.rows, query.terms, query.vector)
@@ -73,7 +89,7 @@ def covered(features: Features, counts: Floats, lengths: Floats) -> Floats:
     weights = idf(features.documents, features.frequency)
     if not len(weights):
         return np.zeros(len(counts), np.float32)
-    gained = saturation(counts, lengths[:, None], features.mean_length) @ weights
+    gained = times(saturation(counts, lengths[:, None], features.mean_length), weights)
     return np.asarray(gained / weights.sum(), np.float32)
 
 
@@ -110,9 +126,7 @@ def place_of(rows: Rows, wanted: Rows) -> Rows:
 def bm25(features: Features) -> Floats:
     """BM25 of each row."""
     weights = idf(features.documents, features.frequency)
-    return np.asarray(
-        saturation(features.counts, features.lengths[:, None], features.mean_length) @ weights, np.float32
-    )
+    return times(saturation(features.counts, features.lengths[:, None], features.mean_length), weights)
 
 
 def scaled(values: Floats) -> Floats:

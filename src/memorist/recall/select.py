@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -21,8 +21,21 @@ SAME = 0.9
 LEAST_WORDS = 5
 """Shorter texts are the same only when all their words are."""
 
+PATIENCE = 32
+"""Candidates in a row that do not fit before a prompt is called full."""
+
+CHUNK = 32
+"""Cubes loaded at a time."""
+
 WORD = re.compile(r"\w+")
 NUMBER = re.compile(r"\d+(?:[.,:/]\d+)*")
+
+
+@dataclass(slots=True)
+class Room:
+    """Tokens that are left."""
+
+    left: float
 
 
 def ordered(query: Query, pool: Pool, searcher: Searcher) -> Pool:
@@ -36,24 +49,24 @@ def budgeted(query: Query, pool: Pool, searcher: Searcher) -> Pool:
     A candidate that does not fit is passed over, as a shorter one behind it may; after PATIENCE in a row the rest is
     too far down to be worth it. Costs are those of the prompt: its frame, a heading for each day, and the lines.
     """
-    left = float("inf") if query.limits.budget is None else query.limits.budget - frame_cost()
+    room = Room(float("inf") if query.limits.budget is None else query.limits.budget - frame_cost())
     most = len(pool.rows) if query.limits.k is None else query.limits.k
     kept: dict[int, Cube] = {}
     twins = Twins()
     headings: set[tuple[object, str]] = set()
     missed = 0
-    for place, cube, tokens in candidates(query, pool, lambda: left):
+    for place, cube, tokens in candidates(query, pool, room):
         if len(kept) >= most or missed >= PATIENCE:
             break
-        if tokens > left or cube is None or twins.has(place, cube):
+        if tokens > room.left or cube is None or twins.has(place, cube):
             missed += 1
             continue
         heading = (cube.at.date(), cube.scope.session)
         cost = line_cost(cube, tokens) + (0 if heading in headings else heading_cost(prompt_date(cube.at)))
-        if cost > left:
+        if cost > room.left:
             missed += 1
             continue
-        left -= cost
+        room.left -= cost
         missed = 0
         headings.add(heading)
         kept[place] = cube
@@ -62,18 +75,13 @@ def budgeted(query: Query, pool: Pool, searcher: Searcher) -> Pool:
     return replace(taken(pool, np.array(list(kept), np.intp)), cubes=tuple(kept.values()), notes=notes)
 
 
-PATIENCE = 32
-CHUNK = 32
-
-
-def candidates(query: Query, pool: Pool, left: Callable[[], float]) -> Iterator[tuple[int, Cube | None, int]]:
+def candidates(query: Query, pool: Pool, room: Room) -> Iterator[tuple[int, Cube | None, int]]:
     """(place, cube, tokens of its line) in the pool's order. What could still fit is loaded, a chunk at a time."""
     assert pool.features is not None
     for start in range(0, len(pool.rows), CHUNK):
         rows = pool.rows[start : start + CHUNK].tolist()
         tokens = pool.features.tokens[start : start + CHUNK].tolist()
-        room = left()
-        loaded = query.load([row for row, cost in zip(rows, tokens) if cost <= room])
+        loaded = query.load([row for row, cost in zip(rows, tokens) if cost <= room.left])
         for offset, (row, cost) in enumerate(zip(rows, tokens)):
             yield start + offset, loaded.get(row), cost
 
@@ -155,4 +163,4 @@ def same(one: frozenset[str], other: frozenset[str]) -> bool:
     return not any(word[0] == "#" or word in NEGATIONS for word in one ^ other)
 
 
-NEGATIONS = frozenset(["no", "not", "never", "none", "without", "don", "didn", "doesn", "won", "isn", "wasn", "can", "cannot", "t"])
+NEGATIONS = frozenset(("no", "not", "never", "none", "without", "cannot", "t"))

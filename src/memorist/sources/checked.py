@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import get_args
 
-from memorist.cube import Observation, Role, Trust
+from memorist.cube import Observation, Role, Scope, Trust, parse_moment
 from memorist.errors import InputError, brief
 from memorist.sources.message import check_text, flat
 
@@ -29,4 +29,6 @@ def checked(observation: Observation) -> Observation:
         raise InputError(f"trust={brief(observation.trust)} is none of {', '.join(get_args(Trust))}")
     if observation.at is not None and not isinstance(observation.at, datetime):
         raise InputError(f"at is {type(observation.at).__name__}; pass a datetime")
-    return replace(observation, meta=flat(observation.meta))
+    Scope(session=observation.session or "")
+    at = None if observation.at is None else parse_moment(observation.at, "at")
+    return replace(observation, at=at, meta=flat(observation.meta))

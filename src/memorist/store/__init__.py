@@ -1,0 +1,1 @@
+"""Where cubes live: one protocol, SQLite by default."""

@@ -107,7 +107,7 @@ def holder() -> str:
 
 
 def orphaned(db: sqlite3.Connection, owner: int, now: datetime) -> str:
-    """As a JSON list: who holds leases of this owner and has ended. Another machine's processes are beyond our sight."""
+    """As a JSON list: who holds leases of this owner and has ended. Other machines' processes are beyond our sight."""
     sql = "SELECT DISTINCT holder FROM jobs WHERE owner = ? AND lease_until > ?"
     return json.dumps([name for (name,) in db.execute(sql, (owner, micros(now))) if ended(name)])
 

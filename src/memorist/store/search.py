@@ -11,6 +11,7 @@ from memorist.store.bits import estimated, nearest, sign_words
 from memorist.store.bm25 import idf, saturation
 from memorist.store.index import OwnerIndex
 from memorist.store.moments import micros
+from memorist.store.products import times
 from memorist.store.protocol import Features, Floats, Rows, Terms
 
 EXACT = 2_048
@@ -117,7 +118,7 @@ class IndexSearcher:
         vectors = self._index.vectors
         every = len(places) == self._size and bool((np.diff(places) > 0).all())
         chosen = vectors[: self._size] if every else vectors[places]
-        return chosen.astype(np.float32, copy=False) @ vector
+        return times(chosen, vector)
 
     def _rows(self, places: npt.NDArray[np.intp]) -> Rows:
         return self._index.rows[places]

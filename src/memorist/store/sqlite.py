@@ -340,7 +340,7 @@ def header_of(db: sqlite3.Connection, scope: Scope, owner: int, id: str) -> dict
     """State of a cube of this scope. Raises NotFound."""
     sql, values = narrowed(scope, owner)
     names = ("row", "id", "state", "origin", "position", "valid_from", "recorded_at", "superseded_at")
-    known = str(id).encode("utf-8", "replace").decode()
+    known = id.encode("utf-8", "replace").decode() if isinstance(id, str) else ""
     found = db.execute(f"SELECT {', '.join(names)} FROM cubes WHERE id = ? AND {sql}", (known, *values)).fetchone()
     if found is None:
         raise NotFound(f"no cube {brief(id)} in this scope; see: memorist list")

@@ -24,7 +24,12 @@ LONGEST_WORD = 64
 MOST_COUNTED = 255
 
 STOP_WORDS = frozenset(
-    ["a", "about", "all", "also", "am", "an", "and", "any", "are", "as", "at", "be", "because", "been", "being", "both", "but", "by", "can", "could", "d", "did", "do", "does", "doing", "don", "each", "few", "for", "from", "further", "had", "has", "have", "having", "he", "her", "here", "hers", "herself", "him", "himself", "his", "how", "i", "if", "in", "into", "is", "it", "its", "itself", "just", "ll", "m", "me", "more", "most", "my", "myself", "no", "nor", "not", "of", "off", "on", "once", "only", "or", "other", "our", "ours", "ourselves", "out", "over", "own", "re", "s", "same", "she", "should", "so", "some", "such", "t", "than", "that", "the", "their", "theirs", "them", "themselves", "then", "there", "these", "they", "this", "those", "to", "too", "up", "ve", "very", "was", "we", "were", "what", "when", "where", "which", "while", "who", "whom", "why", "will", "with", "would", "you", "your", "yours", "yourself", "yourselves"]
+    """a about all also am an and any are as at be because been being both but by can could d did do does doing don
+    each few for from further had has have having he her here hers herself him himself his how i if in into is it its
+    itself just ll m me more most my myself no nor not of off on once only or other our ours ourselves out over own re
+    s same she should so some such t than that the their theirs them themselves then there these they this those to
+    too up ve very was we were what when where which while who whom why will with would you your yours yourself
+    yourselves""".split()  # noqa: SIM905
 )
 
 _local = threading.local()

@@ -16,128 +16,42 @@ ends with `check()` on the stores it opened, which must find nothing.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta, timezone
-from itertools import count
 from typing import Any
 
-import numpy as np
 import pytest
 
-from memorist.cube import Cube, Scope
+from memorist.cube import Scope
 from memorist.errors import EmbedderMismatch, InputError, NotFound, StateError
-from memorist.models.embedder import Identity, Vectors
-from memorist.store.protocol import Derived, Draft, Job, Organised, Selection, Store
-from memorist.store.terms import pack_terms, query_terms
+from memorist.models.embedder import Identity
+from memorist.store.protocol import Organised, Selection, Store
+from memorist.store.terms import query_terms
+from memorist.testing.conversation import (
+    ANA,
+    BOB,
+    DAY,
+    KIND,
+    OTHER,
+    START,
+    MakeStore,
+    conversation,
+    draft,
+    filled,
+    found,
+    pairs,
+    settle,
+    texts_of,
+    vectors_of,
+    windows_of,
+)
 from memorist.testing.embedder import HashEmbedder
-
-KIND = "index"
-DAY = timedelta(days=1)
-START = datetime(2025, 3, 1, 9, tzinfo=timezone.utc)
-ANA = Scope(tenant="acme", user="ana")
-BOB = Scope(tenant="acme", user="bob")
-OTHER = Scope(tenant="other", user="ana")
-MakeStore = Callable[..., Store]
-_number = count()
-
-
-def draft(text: str, *, at: datetime = START, session: str = "s", agent: str = "", **header: Any) -> Draft:
-    """A draft with everything an ingester would fill in; `header` overrides."""
-    values: dict[str, Any] = {
-        "id": f"ep-{next(_number)}",
-        "text": text,
-        "role": "user",
-        "trust": "user",
-        "speaker": "Ana",
-        "source": None,
-        "agent": agent,
-        "session": session,
-        "at": at,
-        "times": (),
-        "meta": {},
-        "terms": pack_terms(text),
-        "tokens": len(text.split()),
-        "valid_from": at,
-    }
-    return Draft(**(values | header))
-
-
-def conversation(texts: Sequence[str], **header: Any) -> list[Draft]:
-    """Drafts a minute apart."""
-    return [draft(text, at=START + timedelta(minutes=i), **header) for i, text in enumerate(texts)]
-
-
-def vectors_of(store: Store, job: Job) -> dict[int, Vectors]:
-    """What an embedder makes of a job."""
-    turns = store.turns(job.scope, job.rows)
-    return dict(zip([turn.row for turn in turns], HashEmbedder().embed([turn.text for turn in turns])))
-
-
-def pairs(store: Store, job: Job) -> Organised:
-    """A small organiser: each turn with the next one of its session."""
-    cubes, withdrawn = [], []
-    for stretch in store.sequences(job.scope, job.rows, 1):
-        for place in range(stretch.stop):
-            members = stretch.turns[place : place + 2]
-            first = members[0]
-            if len(members) < 2:
-                withdrawn.append(f"wi-{first.id}")
-                continue
-            cubes.append(
-                Derived(
-                    id=f"wi-{first.id}",
-                    origin="windows",
-                    text="\n".join(turn.text for turn in members),
-                    members=tuple(turn.row for turn in members),
-                    trust="user",
-                    agent=first.agent,
-                    session=first.session,
-                    at=first.at,
-                    valid_from=first.valid_from,
-                    norm=1.0,
-                )
-            )
-    return Organised(tuple(cubes), tuple(withdrawn))
-
-
-def settle(store: Store, scope: Scope, now: datetime = START) -> None:
-    """Do all jobs of the owner."""
-    while job := store.claim(scope, now):
-        store.index(job, vectors_of(store, job), pairs(store, job), now)
-
-
-def filled(store: Store, scope: Scope, drafts: Sequence[Draft], now: datetime = START) -> list[str]:
-    """The ids after adding and indexing."""
-    ids, _ = store.add(scope, drafts, now, (KIND,))
-    settle(store, scope, now)
-    return ids
-
-
-def texts_of(cubes: Sequence[Cube]) -> list[str]:
-    """Their texts."""
-    return [cube.text for cube in cubes]
-
-
-def found(store: Store, scope: Scope, query: str, **selection: Any) -> set[str]:
-    """Texts that a search by words, by meaning or by time can return."""
-    searcher = store.search(scope, Selection(**selection))
-    rows = np.concatenate(
-        [
-            searcher.lexical(query_terms(query), 1_000),
-            searcher.dense(HashEmbedder().embed([query])[0], 1_000),
-            searcher.between(START - 1_000 * DAY, START + 1_000 * DAY, 1_000),
-        ]
-    )
-    return {cube.text for cube in store.cubes(scope, np.unique(rows).tolist()).values()}
-
-
-def windows_of(store: Store, scope: Scope) -> dict[str, tuple[str, ...]]:
-    """Each window's members."""
-    return {cube.id: cube.episodes for cube in store.newest(scope, Selection(), 1_000, "windows")}
 
 
 class StoreContract:
     """What every store must do. Subclasses give the fixture `make_store`; see the module."""
+
+    # ruff: noqa: D102 - the name of a test says what it is about
 
     @pytest.fixture
     def stores(self, make_store: MakeStore) -> Iterator[MakeStore]:
@@ -346,7 +260,7 @@ class StoreContract:
         assert found(one, ANA, "Lisbon") == set()
 
     def test_the_two_clocks(self, store: Store) -> None:
-        """Lived in Rome from day 0; on day 10 we learn of Oslo since day 5; on day 20 that Oslo was Bergen all along."""
+        """Lived in Rome from day 0; on day 10 we learn of Oslo since day 5; on day 20 that it was Bergen all along."""
         day = [START + n * DAY for n in range(40)]
         (rome,) = filled(store, ANA, [draft("home: Rome", at=day[0])], day[0])
         oslo = draft("home: Oslo", at=day[0], valid_from=day[5])
@@ -632,6 +546,15 @@ class StoreContract:
         with pytest.raises(NotFound, match="ep-none"):
             store.erase(ANA, [ids[0], "ep-none"], (KIND,))
         assert list(store.dump()) == before
+
+    def test_a_row_is_never_anothers(self, store: Store) -> None:
+        """Who searched before an erasure and loads after it must not be given something else."""
+        ids = filled(store, ANA, conversation(["a", "b", "c"]))
+        searcher = store.search(ANA, Selection())
+        rows = searcher.between(START - DAY, START + DAY, 10).tolist()
+        store.erase(ANA, ids[1:], (KIND,))
+        filled(store, ANA, conversation(["d", "e", "f"]))
+        assert texts_of(list(store.cubes(ANA, rows).values())) == ["a"]
 
     def test_an_erased_episode_can_be_added_again(self, store: Store) -> None:
         again = draft("a")
