@@ -344,6 +344,7 @@ class TestStore:
     def test_verify_doctor_scopes(self, run, ana):
         assert run("verify", "--json").json == {"ok": True, "problems": []}
         assert run("verify").out == "The store is sound.\n"
+        assert run("compact").out == "Compacted.\n"
         assert run("scopes", "--json").json == {"scopes": [{"tenant": "", "user": "ana", "episodes": 3}]}
         assert "ana" in run("scopes").out
         report = run("doctor", "--json")
@@ -442,7 +443,7 @@ TALK = [("Ana", "I moved to Lisbon."), ("Bob", "How nice!"), ("Ana", "My cat cam
 
 
 FOR_PEOPLE = ("add", "search", "ask", "list", "get", "history", "update", "forget", "restore", "erase")
-FOR_STORES = ("export", "import", "backup", "verify", "doctor", "scopes", "demo")
+FOR_STORES = ("export", "import", "backup", "compact", "verify", "doctor", "scopes", "demo")
 
 
 class TestMain:

@@ -60,7 +60,7 @@ def broken(path: Path, **options: Any) -> tuple[list[Observation], list[RecordEr
 
 
 def test_surface_is_small_and_sorted() -> None:
-    assert sources.__all__ == sorted(sources.__all__)
+    assert sources.__all__ == sorted(sources.__all__, key=lambda name: (not name.isupper(), name))
     assert FORMATS == ("chatgpt", "claude", "csv", "jsonl", "locomo", "markdown", "openai", "text", "transcript")
 
 

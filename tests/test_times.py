@@ -23,6 +23,11 @@ LOCOMO = Path("/work/shared/data/locomo/locomo.json")
 
 # when it was said, what was said, and each span as "words: start end"
 SPANS = [
+    # a weekday decides the year, and a change names two dates
+    ("2025-03-29", "The race is on Sunday 14 September.", "Sunday 14 September: 2025-09-14 2025-09-15"),
+    ("2025-03-29", "We met on Monday, 3 March", "Monday, 3 March: 2025-03-03 2025-03-04"),
+    ("2025-03-29", "It moved from May 3 to May 10.", "May 3: 2024-05-03 2024-05-04", "May 10: 2024-05-10 2024-05-11"),
+    ("2025-03-29", "open from May 3 to May 10", "May 3 to May 10: 2024-05-03 2024-05-11"),
     # days
     (THURSDAY, "I went to a group yesterday and it was great", "yesterday: 2023-05-24 2023-05-25"),
     ("2024-03-01", "Yesterday was rough", "Yesterday: 2024-02-29 2024-03-01"),

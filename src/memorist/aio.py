@@ -54,6 +54,7 @@ class AsyncMemory:
     export = of_memory(Memory.export)
     restore = of_memory(Memory.restore)
     backup = of_memory(Memory.backup)
+    compact = of_memory(Memory.compact)
     verify = of_memory(Memory.verify)
     doctor = of_memory(Memory.doctor)
     close = of_memory(Memory.close)

@@ -116,6 +116,13 @@ class Memory:
         self._store.backup(target, utc(self._clock()))
         return target
 
+    def compact(self) -> None:
+        """Rewrite the file without free space. `erase` does it; this is for when another process was in the way.
+
+        Raises StoreBusy or StoreFull.
+        """
+        self._store.compact(())
+
     def verify(self) -> Verification:
         """Check every page, reference and promise of the store."""
         problems = tuple(self._store.check())

@@ -38,6 +38,7 @@ GROUPS: Mapping[str, Mapping[str, App | Callable[..., int]]] = {
         "export": store.export,
         "import": store.import_,
         "backup": store.backup,
+        "compact": store.compact,
         "verify": store.verify,
         "doctor": store.doctor,
         "scopes": store.scopes,

@@ -74,6 +74,21 @@ def backup(path: str, /, *, options: StoreOptions = StoreOptions()) -> int:
     return OK
 
 
+def compact(*, options: StoreOptions = StoreOptions()) -> int:
+    """Rewrite the store without free space.
+
+    erase does it by itself, unless another process is in the way.
+
+    For example:
+
+        memorist compact
+    """
+    with options.opened() as memory:
+        memory.compact()
+    emit({"compacted": True}) if options.json else console().print(plain("Compacted."))
+    return OK
+
+
 def verify(*, options: StoreOptions = StoreOptions()) -> int:
     """Check every page and reference of the store.
 

@@ -89,7 +89,7 @@ def truncate_log(db: sqlite3.Connection) -> None:
         if time.monotonic() > deadline:
             raise StoreBusy(
                 "another process keeps reading the store, so erased bytes remain in its log; end it and"
-                " run: memorist erase --finish"
+                " run: memorist compact"
             )
         time.sleep(0.05)
 

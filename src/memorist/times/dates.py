@@ -120,7 +120,18 @@ def _named_day(scene: Scene, match: re.Match[str]) -> Period | None:
         except ValueError:  # 29 February
             return None
 
-    return _of_year(scene, match, of_year)
+    return _on_its_weekday(scene, match, of_year) or _of_year(scene, match, of_year)
+
+
+def _on_its_weekday(scene: Scene, match: re.Match[str], of_year: Callable[[int], Period | None]) -> Period | None:
+    """Sunday 14 September: of last, this and next year the one nearest to today in which the day is a Sunday."""
+    names = [name[:3] for name in WEEKDAYS]
+    weekday = match[0].strip()[:3]
+    if weekday not in names or _year(scene, match) is not None:
+        return None
+    periods = (of_year(scene.day.year + step) for step in (-1, 0, 1))
+    fitting = [one for one in periods if one and one.start.weekday() == names.index(weekday)]
+    return min(fitting, key=lambda one: abs(one.start - scene.day), default=None)
 
 
 def _named_month(scene: Scene, match: re.Match[str]) -> Period | None:

@@ -19,6 +19,9 @@ _ANCHORED = (
 )
 _JOINT = r"\s+(?:to|through|until|till)\s+(?:the\s+)?"
 _DASH = r"\s*[-–—]\s*"
+_CHANGED = (
+    r"\b(?:mov|chang|push|postpon|reschedul|shift|switch|delay|brought|went)\w*\b[^.!?]{0,40}\bfrom\s+(?:the\s+)?$"
+)
 _BETWEEN = r"\s+and\s+(?:the\s+)?"
 
 
@@ -106,7 +109,9 @@ def _joined(low: str, found: list[Found]) -> list[Found]:
             gap = low[first.end : item.start]
             between = regex(_BETWEEN).fullmatch(gap) and low[: first.start].rstrip().endswith("between")
             dated = low[first.end - 1].isdigit() and regex(r"\d").search(low, item.start, item.end)
-            if between or regex(_JOINT).fullmatch(gap) or (dated and regex(_DASH).fullmatch(gap)):
+            # "moved from May 3 to May 10" names two dates, not what lies between.
+            reaching = regex(_JOINT).fullmatch(gap) and not regex(_CHANGED).search(low, 0, first.start)
+            if between or reaching or (dated and regex(_DASH).fullmatch(gap)):
                 joined[-1] = Found(first.start, item.end, Period(first.period.start, item.period.end))
                 continue
         joined.append(item)
