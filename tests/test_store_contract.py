@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from memorist.store.sqlite import SQLiteStore
-from memorist.testing import DIMENSION
 
 pytest.register_assert_rewrite("memorist.testing.contract")
 
@@ -21,7 +20,7 @@ class TestSQLiteStore(StoreContract):
     @pytest.fixture
     def make_store(self, tmp_path: Path) -> Callable[..., SQLiteStore]:
         def make(name: str = "one") -> SQLiteStore:
-            return SQLiteStore(tmp_path / f"{name}.db", DIMENSION)
+            return SQLiteStore(tmp_path / f"{name}.db")
 
         return make
 

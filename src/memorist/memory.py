@@ -18,7 +18,7 @@ from memorist.errors import InputError, RecordError, brief
 from memorist.lifecycle.ingest import draft_update, ingest
 from memorist.lifecycle.jobs import INDEX, settle
 from memorist.models.embedder import Embedder
-from memorist.models.minilm import MiniLM
+from memorist.models.known import embedder_named, embedder_of
 from memorist.organise.windows import Windows
 from memorist.recall.names import unheard
 from memorist.recall.pool import Limits, Query, run
@@ -56,19 +56,24 @@ class Memory:
         cls,
         path: str | Path,
         *,
-        embedder: Embedder | None = None,
+        embedder: Embedder | str | None = None,
         recipe: str = "default",
         clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
     ) -> Memory:
         """Open the file, or create it.
 
+        `embedder` is "minilm" (the default), "static" (far faster, somewhat less found) or an object of your own; a
+        store remembers whose vectors it holds, so one made with ours needs no naming again.
+
         Raises NotAStore, StoreTooNew, StoreReadOnly, StoreFull, StoreBusy, EmbedderMismatch, or InputError for a
         wrong path or recipe; the file is then untouched.
         """
         chosen = recipe_named(recipe)
-        embedder = embedder or MiniLM()
-        store = SQLiteStore(path_of(path), embedder.identity.dimension)
+        if isinstance(embedder, str):
+            embedder = embedder_named(embedder)
+        store = SQLiteStore(path_of(path))
         try:
+            embedder = embedder or embedder_of(store.embedder())
             store.bind(embedder.identity)
         except BaseException:
             store.close()
@@ -76,7 +81,7 @@ class Memory:
         return cls(store, embedder, chosen, clock)
 
     @classmethod
-    def load(cls, archive: str | Path, path: str | Path, *, embedder: Embedder | None = None) -> Memory:
+    def load(cls, archive: str | Path, path: str | Path, *, embedder: Embedder | str | None = None) -> Memory:
         """A store at `path` with everything an `export` holds; what is there already stays. All or nothing."""
         memory = cls.open(path, embedder=embedder)
         try:
@@ -332,7 +337,7 @@ class ScopedMemory:
         """A backup, opened. Raises InputError when there is none."""
         if not path.is_file():
             raise InputError(f"the backup {path} does not exist; nothing was erased")
-        return SQLiteStore(path, self._memory._embedder.identity.dimension)
+        return SQLiteStore(path)
 
 
 def hit_of(cube: Cube, place: int, pool: Any) -> Hit:

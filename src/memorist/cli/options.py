@@ -30,6 +30,8 @@ class StoreOptions:
     "The store's file. Default: $MEMORIST_STORE, else memory.db in your data folder."
     json: Annotated[bool, Parameter(group=SHARED)] = False
     "Answer with one JSON document, errors too."
+    embedder: Annotated[str | None, Parameter(group=SHARED)] = None
+    "For a new store: minilm (default), or static, which is far faster and finds somewhat less."
     debug: Annotated[bool, Parameter(group=SHARED)] = False
     "Show the traceback of an unexpected error."
 
@@ -43,7 +45,7 @@ class StoreOptions:
             make_folder(place)
         elif self.missing():
             raise StoreError(f'there is no store at {place} yet; add something first: memorist add --text "..."')
-        with Memory.open(place, recipe=recipe) as memory:
+        with Memory.open(place, recipe=recipe, embedder=self.embedder) as memory:
             yield memory
 
     def missing(self) -> bool:

@@ -33,9 +33,12 @@ class MiniLM:
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """float32 [n, 384], unit rows. Texts beyond 256 word pieces are cut; sources split longer ones."""
+        return self.embed_ids([encode(text, LONGEST) for text in texts])
+
+    def embed_ids(self, pieces: Sequence[list[int]]) -> Vectors:
+        """As `embed`, of token ids with their marks."""
         session = self._loaded()
-        pieces = [encode(text, LONGEST) for text in texts]
-        vectors = np.empty((len(texts), self.identity.dimension), np.float32)
+        vectors = np.empty((len(pieces), self.identity.dimension), np.float32)
         # Texts of like length share a batch, so that little is spent on padding.
         order = sorted(range(len(pieces)), key=lambda i: len(pieces[i]))
         for start in range(0, len(order), BATCH):

@@ -37,11 +37,10 @@ VALUES (?, ?, ?, ?, ?, 'text', ?, 'active', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 
 
 
 class SQLiteStore:
-    """See `memorist.store.protocol.Store`. `dimension` is that of the vectors it will hold."""
+    """See `memorist.store.protocol.Store`."""
 
-    def __init__(self, path: Path, dimension: int) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self.dimension = dimension
         self._database = Database(path)
         self._indexes: OrderedDict[int, OwnerIndex] = OrderedDict()
         self._refreshing = threading.RLock()
@@ -178,7 +177,7 @@ class SQLiteStore:
         with self._database.reading() as db, self._refreshing:
             owner = owner_of(db, scope, create=False)
             index = self._indexes.pop(owner, None)
-            index = self._indexes[owner] = refresh.refreshed(db, owner, index, self.dimension)
+            index = self._indexes[owner] = refresh.refreshed(db, owner, index, dimension_of(db))
             while len(self._indexes) > 1 and sum(one.size for one in self._indexes.values()) > CACHED_EPISODES:
                 self._indexes.popitem(last=False)
             if selection == Selection() and not (scope.agent or scope.session):
@@ -246,7 +245,7 @@ class SQLiteStore:
     def check(self) -> list[str]:
         """Everything that is not as it should be; empty when the store is sound."""
         with self._database.reading() as db:
-            return check(db, self.dimension)
+            return check(db, dimension_of(db))
 
     def embedder(self) -> Identity | None:
         """Whose vectors these are."""
@@ -375,6 +374,12 @@ def load(db: sqlite3.Connection, scope: Scope, owner: int, rows: Sequence[int]) 
     for child, id in fetch_in(db, lineage + " ORDER BY c.at, c.position", derived):
         sources.setdefault(child, []).append(id)
     return {row: cube_of(found[row], scope, tuple(sources.get(row, ()))) for row in rows if row in found}
+
+
+def dimension_of(db: sqlite3.Connection) -> int:
+    """The dimension of the store's vectors; 0 before an embedder is bound."""
+    found = db.execute("SELECT value FROM meta WHERE name = 'embedder'").fetchone()
+    return int(json.loads(found[0])["dimension"]) if found else 0
 
 
 def describe(identity: Identity | None) -> str:

@@ -68,11 +68,20 @@ class StoreContract:
             store.close()
 
     @pytest.fixture
-    def store(self, stores: MakeStore) -> Store:
+    def bound(self, stores: MakeStore) -> MakeStore:
+        """As `stores`, bound to the embedder of the tests."""
+
+        def make(*name: str) -> Store:
+            store = stores(*name)
+            store.bind(HashEmbedder().identity)
+            return store
+
+        return make
+
+    @pytest.fixture
+    def store(self, bound: MakeStore) -> Store:
         """An empty store, bound to the embedder of the tests."""
-        store = stores()
-        store.bind(HashEmbedder().identity)
-        return store
+        return bound()
 
     # Adding
 
@@ -119,8 +128,8 @@ class StoreContract:
 
     # Jobs
 
-    def test_a_leased_job_is_nobody_elses(self, stores: MakeStore) -> None:
-        one, other = stores(), stores()
+    def test_a_leased_job_is_nobody_elses(self, bound: MakeStore) -> None:
+        one, other = bound(), bound()
         _, number = one.add(ANA, [draft("hello")], START, (KIND,))
         job = one.claim(ANA, START)
         assert job is not None
@@ -130,8 +139,8 @@ class StoreContract:
         assert [job.number for job in other.jobs(ANA)] == [number]
         settle(one, ANA, START + DAY)
 
-    def test_a_job_is_free_after_its_lease_and_the_first_claimant_is_refused(self, stores: MakeStore) -> None:
-        one, other = stores(), stores()
+    def test_a_job_is_free_after_its_lease_and_the_first_claimant_is_refused(self, bound: MakeStore) -> None:
+        one, other = bound(), bound()
         one.add(ANA, [draft("hello")], START, (KIND,))
         late = one.claim(ANA, START)
         taken = other.claim(ANA, START + DAY)
@@ -247,8 +256,8 @@ class StoreContract:
         assert features.documents == 3
         assert len(searcher.lexical(query_terms("nothing like it"), 5)) == 0
 
-    def test_search_sees_what_others_changed(self, stores: MakeStore) -> None:
-        one, other = stores(), stores()
+    def test_search_sees_what_others_changed(self, bound: MakeStore) -> None:
+        one, other = bound(), bound()
         assert found(one, ANA, "Lisbon") == set()
         (id,) = filled(other, ANA, [draft("Lisbon")])
         assert found(one, ANA, "Lisbon") == {"Lisbon"}
