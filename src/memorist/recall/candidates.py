@@ -8,7 +8,7 @@ from __future__ import annotations
 from memorist.recall.pool import Pool, Query
 from memorist.store.protocol import Searcher
 
-LEAST = 150
+LEAST = 64
 MOST_DATED = 300
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from memorist.cube import Cube
 from memorist.models.embedder import Vectors
 from memorist.store.protocol import Features, Floats, Rows, Searcher, Terms
+from memorist.store.search import distinct
 from memorist.store.terms import query_terms
 from memorist.times import TimeIntent, intent
 
@@ -81,7 +82,7 @@ class Pool:
 
     def with_rows(self, rows: Rows) -> Pool:
         """The pool with more candidates; stages that score come later."""
-        return Pool(np.union1d(self.rows, rows))
+        return Pool(distinct(np.concatenate([self.rows, rows])))
 
 
 class Stage(Protocol):

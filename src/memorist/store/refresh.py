@@ -7,14 +7,17 @@ import sqlite3
 from memorist.store.index import OwnerIndex
 from memorist.store.rows import span_bounds
 
-READ = """
+# The rows are sorted before anything else of them is read: sorting whole records would copy every vector.
+CHANGED = "(SELECT row FROM cubes WHERE owner = ? AND revision > ? ORDER BY row)"
+READ = f"""
 SELECT c.row, c.state = 'active' AND c.superseded_at IS NULL, f.tokens, f.terms, f.vector, c.at, c.times
-FROM cubes c JOIN features f ON f.row = c.row
-WHERE c.owner = ? AND c.revision > ? AND c.origin = 'source' AND f.terms IS NOT NULL ORDER BY c.row
+FROM {CHANGED} r CROSS JOIN cubes c ON c.row = r.row CROSS JOIN features f ON f.row = r.row
+WHERE c.origin = 'source' AND f.terms IS NOT NULL
 """
-READ_WINDOWS = """
-SELECT c.state = 'active', f.members, f.norm FROM cubes c JOIN features f ON f.row = c.row
-WHERE c.owner = ? AND c.revision > ? AND f.members IS NOT NULL ORDER BY c.row
+READ_WINDOWS = f"""
+SELECT c.state = 'active', f.members, f.norm
+FROM {CHANGED} r CROSS JOIN cubes c ON c.row = r.row CROSS JOIN features f ON f.row = r.row
+WHERE f.members IS NOT NULL
 """
 BATCH = 20_000
 
