@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Literal, overload
 
@@ -101,7 +101,7 @@ PROMPT_END = "</memories>"
 FENCE = re.compile(r"<(?=\s*/?\s*memories)", re.IGNORECASE)
 
 
-def prompt_date(at: datetime) -> str:
+def prompt_date(at: date) -> str:
     """The heading of the lines said on a day."""
     return f"[{at.day} {at:%b %Y}]"
 

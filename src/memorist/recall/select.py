@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import date
 from functools import lru_cache
 
 import numpy as np
@@ -27,8 +28,7 @@ PATIENCE = 32
 CHUNK = 32
 """Cubes loaded at a time."""
 
-WORD = re.compile(r"\w+")
-NUMBER = re.compile(r"\d+(?:[.,:/]\d+)*")
+WORD = re.compile(r"\d+(?:[.,:/]\d+)*|\w+")
 
 
 @dataclass(slots=True)
@@ -53,7 +53,7 @@ def budgeted(query: Query, pool: Pool, searcher: Searcher) -> Pool:
     most = len(pool.rows) if query.limits.k is None else query.limits.k
     kept: dict[int, Cube] = {}
     twins = Twins()
-    headings: set[tuple[object, str]] = set()
+    headings: set[tuple[date, str]] = set()
     missed = 0
     for place, cube, tokens in candidates(query, pool, room):
         if len(kept) >= most or missed >= PATIENCE:
@@ -62,7 +62,7 @@ def budgeted(query: Query, pool: Pool, searcher: Searcher) -> Pool:
             missed += 1
             continue
         heading = (cube.at.date(), cube.scope.session)
-        cost = line_cost(cube, tokens) + (0 if heading in headings else heading_cost(prompt_date(cube.at)))
+        cost = line_cost(cube, tokens) + (0 if heading in headings else heading_cost(heading[0]))
         if cost > room.left:
             missed += 1
             continue
@@ -142,15 +142,14 @@ def frame_cost() -> int:
 
 
 @lru_cache(maxsize=4096)
-def heading_cost(heading: str) -> int:
-    """Tokens of a date."""
-    return count_tokens([heading])[0]
+def heading_cost(day: date) -> int:
+    """Tokens of a day's heading."""
+    return count_tokens([prompt_date(day)])[0]
 
 
 def said(text: str) -> frozenset[str]:
     """The words of a text, without case and marks, each number as one word."""
-    folded = text.casefold()
-    return frozenset(WORD.findall(NUMBER.sub(" ", folded))) | frozenset(f"#{n}" for n in NUMBER.findall(folded))
+    return frozenset(WORD.findall(text.casefold()))
 
 
 def same(one: frozenset[str], other: frozenset[str]) -> bool:
@@ -160,7 +159,7 @@ def same(one: frozenset[str], other: frozenset[str]) -> bool:
     shared, smaller = len(one & other), min(len(one), len(other))
     if smaller < LEAST_WORDS or shared < SAME * (len(one) + len(other) - shared):
         return False
-    return not any(word[0] == "#" or word in NEGATIONS for word in one ^ other)
+    return not any(word[0].isdigit() or word in NEGATIONS for word in one ^ other)
 
 
 NEGATIONS = frozenset(("no", "not", "never", "none", "without", "cannot", "t"))

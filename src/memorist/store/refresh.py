@@ -7,8 +7,9 @@ import sqlite3
 from memorist.store.index import OwnerIndex
 from memorist.store.rows import span_bounds
 
-# The rows are sorted before anything else of them is read: sorting whole records would copy every vector.
-CHANGED = "(SELECT row FROM cubes WHERE owner = ? AND revision > ? ORDER BY row)"
+# The rows are sorted before anything else of them is read: sorting whole records would copy every vector. The limit
+# keeps SQLite from dropping the order of a subquery.
+CHANGED = "(SELECT row FROM cubes WHERE owner = ? AND revision > ? ORDER BY row LIMIT -1)"
 READ = f"""
 SELECT c.row, c.state = 'active' AND c.superseded_at IS NULL, f.tokens, f.terms, f.vector, c.at, c.times
 FROM {CHANGED} r CROSS JOIN cubes c ON c.row = r.row CROSS JOIN features f ON f.row = r.row

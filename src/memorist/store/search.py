@@ -19,7 +19,7 @@ EXACT = 2_048
 """Up to this many allowed episodes are compared in full at once."""
 
 FIRST_SHARE = 12
-SECOND_LEAST, SECOND_SHARE = 500, 100
+SECOND_LEAST, SECOND_SHARE = 1_000, 100
 """Beyond, the scan of signs keeps one in FIRST_SHARE, the estimate one in SECOND_SHARE, these are compared in full:
 recall of the true ten nearest is then above 0.98 (`memorist bench scale` measures it)."""
 
@@ -61,8 +61,9 @@ class IndexSearcher:
             words = index.words[:, :size]
             query = sign_words(vector.reshape(1, -1))[:, 0]
             wanted = max(SECOND_LEAST, OVERSAMPLE * limit, size // SECOND_SHARE)
-            found = nearest(words, query, self._allowed, max(3 * wanted, size // FIRST_SHARE))
-            found = best(found, estimated(words, found, vector), wanted)
+            found = nearest(words, query, self._allowed, max(wanted, size // FIRST_SHARE))
+            if len(found) > 2 * wanted:
+                found = best(found, estimated(words, found, vector), wanted)
         return self._rows(best(found, self._cosine(found, vector), limit))
 
     def between(self, start: datetime, end: datetime, limit: int) -> Rows:
