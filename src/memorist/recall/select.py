@@ -25,8 +25,8 @@ LEAST_WORDS = 5
 PATIENCE = 32
 """Candidates in a row that do not fit before a prompt is called full."""
 
-CHUNK = 32
-"""Cubes loaded at a time."""
+CHUNK, SPARE = 64, 4
+"""Cubes loaded at a time: as many as may fill the budget and a few more, up to CHUNK."""
 
 WORD = re.compile(r"\d+(?:[.,:/]\d+)*|\w+")
 
@@ -78,12 +78,16 @@ def budgeted(query: Query, pool: Pool, searcher: Searcher) -> Pool:
 def candidates(query: Query, pool: Pool, room: Room) -> Iterator[tuple[int, Cube | None, int]]:
     """(place, cube, tokens of its line) in the pool's order. What could still fit is loaded, a chunk at a time."""
     assert pool.features is not None
-    for start in range(0, len(pool.rows), CHUNK):
-        rows = pool.rows[start : start + CHUNK].tolist()
-        tokens = pool.features.tokens[start : start + CHUNK].tolist()
+    every = pool.features.tokens
+    start = 0
+    while start < len(pool.rows):
+        filling = int(np.searchsorted(np.cumsum(every[start : start + CHUNK]), room.left))
+        stop = start + min(CHUNK, filling + SPARE, (query.limits.k or CHUNK) + SPARE)
+        rows, tokens = pool.rows[start:stop].tolist(), every[start:stop].tolist()
         loaded = query.load([row for row, cost in zip(rows, tokens) if cost <= room.left])
-        for offset, (row, cost) in enumerate(zip(rows, tokens)):
-            yield start + offset, loaded.get(row), cost
+        for place, (row, cost) in enumerate(zip(rows, tokens), start):
+            yield place, loaded.get(row), cost
+        start = stop
 
 
 class Twins:
