@@ -62,7 +62,7 @@ class Memory:
     ) -> Memory:
         """Open the file, or create it.
 
-        `embedder` is "minilm" (the default), "static" (far faster, somewhat less found) or an object of your own; a
+        `embedder` is "minilm" (the default), "static" (far faster, less found) or an object of your own; a
         store remembers whose vectors it holds, so one made with ours needs no naming again.
 
         Raises NotAStore, StoreTooNew, StoreReadOnly, StoreFull, StoreBusy, EmbedderMismatch, or InputError for a

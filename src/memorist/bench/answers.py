@@ -57,7 +57,7 @@ def run(data: Sequence[str | Path], out: Path | None, console: Console) -> list[
     found = conversations(data)
     with tempfile.TemporaryDirectory(prefix="memorist-bench-") as folder:
         path = Path(folder) / "answers.db"
-        list(add_all(path, found, Path(folder), console))
+        list(add_all(path, found, console))
         asked = list(ask_all(path, found, console))
     rows = summed(asked)
     weights = fitted(asked)

@@ -47,6 +47,7 @@ def run(
     budgets: Sequence[int],
     out: Path | None,
     console: Console,
+    embedder: str | None = None,
 ) -> list[Row]:
     """Measure the recipes, print a table, and write the rows as JSON to `out`."""
     for recipe in recipes:
@@ -54,7 +55,7 @@ def run(
     found = conversations(data)
     with tempfile.TemporaryDirectory(prefix="memorist-bench-") as folder:
         path = Path(folder) / "bench.db"
-        rows = [*add_all(path, found, Path(folder), console)]
+        rows = [*add_all(path, found, console, embedder)]
         for recipe in recipes:
             rows += measure(path, found, recipe, budgets, console)
     show(rows, recipes, budgets, console)
@@ -64,12 +65,12 @@ def run(
     return rows
 
 
-def add_all(path: Path, found: Iterable[Conversation], folder: Path, console: Console) -> Iterable[Row]:
+def add_all(path: Path, found: Iterable[Conversation], console: Console, embedder: str | None = None) -> Iterable[Row]:
     """Add every conversation through the product's own loader."""
     begin, turns = time.perf_counter(), 0
-    with Memory.open(path) as memory:
+    with Memory.open(path, embedder=embedder) as memory:
         for conversation in found:
-            file = folder / "sample.json"
+            file = path.with_name("sample.json")
             file.write_text(json.dumps(conversation.sample), encoding="utf-8")
             turns += memory.scope(user=conversation.name).add(file).added
     seconds = time.perf_counter() - begin

@@ -22,7 +22,7 @@ bench = App(name="bench", help="Measure recall, answers and scale.")
 @bench.command
 def locomo(
     *, data: Data, recipes: Annotated[str, Parameter(name="--recipe")] = "default", budget: str = "500,1500,3000",
-    out: Out = None, debug: Debug = False,
+    embedder: str | None = None, out: Out = None, debug: Debug = False,
 ) -> int:  # fmt: skip
     """Measure how much of the evidence for a question stands inside a token budget.
 
@@ -38,6 +38,8 @@ def locomo(
         The recipes to compare, such as default,lexical (default: default).
     budget
         Token budgets (default: 500,1500,3000).
+    embedder
+        minilm (default), or static.
     out
         Write the numbers to this file, too.
     """
@@ -45,7 +47,7 @@ def locomo(
     writable(out)
     from memorist.bench.locomo import run
 
-    run(data, [name.strip() for name in recipes.split(",")], budgets, out, console())
+    run(data, [name.strip() for name in recipes.split(",")], budgets, out, console(), embedder)
     return OK
 
 

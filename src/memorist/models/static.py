@@ -2,7 +2,7 @@
 
 Each piece of the vocabulary is read by MiniLM alone; the vectors are reduced by principal components, and a piece
 weighs the less the more frequent it is (the recipe of model2vec, Tulkens & van Dongen 2024; weights as in SIF, Arora et
-al. 2017). Making them takes about half a minute on two cores, once for each machine; they are kept in the cache folder.
+al. 2017). Making them takes about a quarter of a minute on two cores, once for each machine; they are kept in the cache folder.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ VERSION = 1
 
 
 class Static:
-    """Vectors of 256 dimensions, tens of thousands of texts a second, about nine tenths of the default's recall.
+    """Vectors of 256 dimensions, tens of thousands of texts a second. It knows words, not sentences: with the default
+    recipe little is lost where questions use the words of their evidence, much where they paraphrase
+    (docs/results/recall.md).
 
     `tell` hears how far the making is, from 0 to 1, when it has to be done.
     """
