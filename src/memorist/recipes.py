@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from memorist.errors import InputError
-from memorist.recall.candidates import dated, dense, lexical, neighbours
+from memorist.recall.candidates import dated, dense, dense_seeds, lexical, lexical_seeds, neighbours
 from memorist.recall.pool import Stage
 from memorist.recall.score import by_both, by_meaning, by_ranks, by_window, by_words
 from memorist.recall.select import budgeted, ordered
@@ -28,7 +28,7 @@ RECIPES: Mapping[str, Recipe] = {
         Recipe(
             "default",
             "words and meaning of each turn and of the best window around it, with a sense of time",
-            (lexical, dense, dated, neighbours, by_window, timely, ordered, budgeted),
+            (lexical_seeds, dense_seeds, dated, neighbours, by_window, timely, ordered, budgeted),
         ),
         Recipe("lexical", "BM25 over turns", (lexical, by_words, ordered, budgeted)),
         Recipe("dense", "cosine over turns", (dense, by_meaning, ordered, budgeted)),

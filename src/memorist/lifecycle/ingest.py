@@ -27,7 +27,7 @@ from memorist.text import indexed, shown
 from memorist.times import spans
 
 BATCH = 512
-FIRST_BATCHES = (32, 128)
+FIRST_BATCHES = (64,)
 """Batches grow to their size, so that a progress bar moves soon."""
 
 Clock = Callable[[], datetime]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 WEIGHTS_SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
 LONGEST = 256  # word pieces the model was trained to read
 BATCH = 32
+BATCH_TOKENS = 1_024
+"""A batch holds at most so many texts, and so many tokens with its padding: long texts go in small company."""
 
 
 class MiniLM:
@@ -40,9 +42,7 @@ class MiniLM:
         session = self._loaded()
         vectors = np.empty((len(pieces), self.identity.dimension), np.float32)
         # Texts of like length share a batch, so that little is spent on padding.
-        order = sorted(range(len(pieces)), key=lambda i: len(pieces[i]))
-        for start in range(0, len(order), BATCH):
-            batch = order[start : start + BATCH]
+        for batch in batches([len(ids) for ids in pieces]):
             vectors[batch] = run(session, [pieces[i] for i in batch])
         return vectors
 
@@ -51,6 +51,18 @@ class MiniLM:
             if self._session is None:
                 self._session = load()
             return self._session
+
+
+def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Indices of texts of like length, a batch at a time."""
+    batch: list[int] = []
+    for place in sorted(range(len(lengths)), key=lambda i: lengths[i]):
+        if batch and (len(batch) == BATCH or (len(batch) + 1) * lengths[place] > BATCH_TOKENS):
+            yield batch
+            batch = []
+        batch.append(place)
+    if batch:
+        yield batch
 
 
 def load() -> onnxruntime.InferenceSession:

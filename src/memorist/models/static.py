@@ -2,7 +2,8 @@
 
 Each piece of the vocabulary is read by MiniLM alone; the vectors are reduced by principal components, and a piece
 weighs the less the more frequent it is (the recipe of model2vec, Tulkens & van Dongen 2024; weights as in SIF, Arora et
-al. 2017). Making them takes about a quarter of a minute on two cores, once for each machine; they are kept in the cache folder.
+al. 2017). Making them takes about a quarter of a minute on two cores, once for each machine; they are kept in the cache
+folder.
 """
 
 from __future__ import annotations

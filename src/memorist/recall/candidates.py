@@ -27,6 +27,16 @@ def dense(query: Query, pool: Pool, searcher: Searcher) -> Pool:
     return pool.with_rows(searcher.dense(query.vector, limit_of(query)))
 
 
+def lexical_seeds(query: Query, pool: Pool, searcher: Searcher) -> Pool:
+    """Half as many of the best by BM25: enough when their neighbours come along."""
+    return pool.with_rows(searcher.lexical(query.terms, max(LEAST, limit_of(query) // 2)))
+
+
+def dense_seeds(query: Query, pool: Pool, searcher: Searcher) -> Pool:
+    """Half as many of the nearest by cosine."""
+    return pool.with_rows(searcher.dense(query.vector, max(LEAST, limit_of(query) // 2)))
+
+
 def dated(query: Query, pool: Pool, searcher: Searcher) -> Pool:
     """What was said in, or speaks of, a time that the question names."""
     for span in query.intent.spans:

@@ -65,8 +65,8 @@ class Limits:
 
     @property
     def wanted(self) -> int:
-        """About how many hits will fit, to size the candidate lists; longer lists change no measured recall."""
-        by_budget = 10_000 if self.budget is None else self.budget // 24 + 1
+        """How many hits may fit, to size the candidate lists; turns of under 12 tokens are rare."""
+        by_budget = 10_000 if self.budget is None else self.budget // 12 + 1
         return min(10_000 if self.k is None else self.k, by_budget)
 
 

@@ -35,7 +35,7 @@ def timely(query: Query, pool: Pool, searcher: Searcher) -> Pool:
         return pool
     score = pool.columns["score"]
     # Only what could still matter is loaded: reading headers is the dear part.
-    near: list[int] = np.argsort(-score, kind="stable")[: 2 * query.limits.wanted + 50].tolist()
+    near: list[int] = np.argsort(-score, kind="stable")[: query.limits.wanted + 50].tolist()
     cubes = query.load(pool.rows[near].tolist())
     gain = np.zeros_like(score)
     for place in near:
