@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -19,7 +20,8 @@ from memorist.cube import TimeSpan
 from memorist.times import TimeIntent, intent, spans
 
 THURSDAY = "2023-05-25"
-LOCOMO = Path("/work/shared/data/locomo/locomo.json")
+DATA = Path(os.environ.get("MEMORIST_DATA", Path(__file__).parents[2] / "shared" / "data"))
+LOCOMO = DATA / "locomo" / "locomo.json"
 
 # when it was said, what was said, and each span as "words: start end"
 SPANS = [
