@@ -427,7 +427,7 @@ class TestMeasure:
         assert result.code == 0, result.err
         assert json.loads((folder / "out.json").read_text())["rows"]
 
-    @pytest.mark.parametrize(("suite", "arguments"), [("answers", 3), ("scale", 3), ("locomo", 5)])
+    @pytest.mark.parametrize(("suite", "arguments"), [("answers", 3), ("scale", 3), ("locomo", 6)])
     def test_suites_take_what_we_pass(self, suite, arguments):
         """Running them takes a minute."""
         module = pytest.importorskip(f"memorist.bench.{suite}")

@@ -424,6 +424,6 @@ def path_of(path: str | Path) -> Path:
         too_long = any(len(os.fsencode(part)) > LONGEST_FILE_NAME for part in found.parts)
     except (UnicodeEncodeError, RuntimeError):
         found = None
-    if found is None or too_long or not text or "\x00" in text:
+    if found is None or too_long or not text.strip() or "\x00" in text:
         raise InputError(f"{brief(text)} is not a file name")
     return found
