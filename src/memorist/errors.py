@@ -5,6 +5,12 @@
     │   └── RecordError           one record of a file cannot be read (names file and line)
     ├── NotFound                  no such cube in this scope
     ├── StateError                the cube is not in a state that allows this
+    ├── ModelError                a language model, embedder or reranker could not be used; the store is untouched
+    │   ├── ModelMissing          it is not configured or not installed (says how to)
+    │   ├── ModelUnreachable      no connection, no answer in time, or the answer broke off
+    │   ├── ModelBusy             it asked us to wait longer than we may (`retry_after` seconds)
+    │   ├── ModelRefused          it will not answer this request: no rights, no credit, wrong request, or its policy
+    │   └── BadReply              it answered, but not with what was asked for (`raw` is what it said)
     └── StoreError                the store cannot do its work
         ├── NotAStore             the file is something else, or its pages are damaged
         ├── StoreTooNew           a newer Memorist wrote this file
@@ -46,6 +52,42 @@ class NotFound(MemoristError, LookupError):
 
 class StateError(MemoristError):
     """The cube's state does not allow the operation."""
+
+
+class ModelError(MemoristError):
+    """A model cannot do its work. `model` names it."""
+
+    def __init__(self, message: str, model: str = "") -> None:
+        super().__init__(message)
+        self.model = model
+
+
+class ModelMissing(ModelError):
+    """The model is not configured, or what it runs on is not installed."""
+
+
+class ModelUnreachable(ModelError):
+    """No connection, no answer within the time given, or an answer that broke off."""
+
+
+class ModelBusy(ModelError):
+    """The model asked to be called later than the time given allows; `retry_after` is in seconds."""
+
+    def __init__(self, message: str, model: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message, model)
+        self.retry_after = retry_after
+
+
+class ModelRefused(ModelError):
+    """The model will not answer this request; asking again changes nothing."""
+
+
+class BadReply(ModelError):
+    """The reply is not what was asked for, after a repair turn where one is allowed. `raw` is the reply."""
+
+    def __init__(self, message: str, model: str = "", raw: str = "") -> None:
+        super().__init__(message, model)
+        self.raw = raw
 
 
 class StoreError(MemoristError):
