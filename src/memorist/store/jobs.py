@@ -85,6 +85,12 @@ def held(db: sqlite3.Connection, job: Job) -> bool:
     return db.execute(sql, (job.number, job.attempts)).fetchone() is not None
 
 
+def renew(db: sqlite3.Connection, job: Job, now: datetime) -> bool:
+    """Lengthen a lease that is still the caller's."""
+    sql = "UPDATE jobs SET lease_until = ? WHERE job = ? AND attempts = ?"
+    return db.execute(sql, (micros(now + LEASE), job.number, job.attempts)).rowcount == 1
+
+
 def overtaken(db: sqlite3.Connection, owner: int, job: Job) -> bool:
     """Whether an episode of the job's conversations was added or changed since it was claimed."""
     sql = (

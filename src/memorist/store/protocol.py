@@ -298,6 +298,10 @@ class Store(Protocol):
         """Leave the job pending with its reason: to be tried again from `not_before`, or not by itself when `dead`."""
         ...
 
+    def renew(self, job: Job, now: datetime) -> bool:
+        """Lengthen the caller's lease; False when the job is not the caller's any more."""
+        ...
+
     def enqueue(self, scope: Scope, organiser: str, batch: int) -> int:
         """Make jobs of the organiser's kind, of up to `batch` episodes each, about all that changed since its mark,
         and move the mark; one transaction. Returns how many jobs were made."""

@@ -108,6 +108,11 @@ class SQLiteStore:
         with self._database.writing() as db:
             jobs.fail(db, job, reason, failures, not_before, dead)
 
+    def renew(self, job: Job, now: datetime) -> bool:
+        """Lengthen the caller's lease; False when the job is not the caller's any more."""
+        with self._database.writing() as db:
+            return jobs.renew(db, job, now)
+
     def enqueue(self, scope: Scope, organiser: str, batch: int) -> int:
         """Make jobs about all that changed since the organiser's mark, and move the mark."""
         if not self.unorganised(scope, organiser, 1).rows:  # a read, which never waits for a writer
