@@ -27,9 +27,6 @@ MOST_FACTS = 40
 LONGEST_TEXT, LONGEST_PART = 400, 120
 """Characters of a fact, and of its subject, relation or value."""
 
-NEAR = 0.6
-"""Cosine from which a known fact of the same subject may speak of the same thing in another relation."""
-
 CANDIDATES = 5
 """Known facts that a new one is compared with, at most."""
 
@@ -169,6 +166,7 @@ def statement_of(line: Line, turns: Sequence[Turn], by: str) -> Statement | None
         by=by,
         session=first.session,
         agent=first.agent,
+        claimed=line.single,
     )
 
 
@@ -220,9 +218,10 @@ def judge(fresh: Sequence[Statement], ledger: Ledger, desk: Desk) -> list[Statem
 
 
 def candidates(fresh: Sequence[Statement], ledger: Ledger, desk: Desk) -> dict[int, list[Fact]]:
-    """By place of a statement, the open facts of its subject that it may repeat or contradict, nearest first.
+    """By place of a statement, the open facts of its subject that it may repeat or contradict.
 
-    Those of its own relation always, of other relations those whose words are near.
+    First those of its own relation, then those whose words are nearest; the facts that it repeats in so many words are
+    not in question.
     """
     subjects = {statement.subject for statement in fresh}
     known = {subject: [fact for fact in ledger.facts(subject) if fact.open] for subject in subjects}
@@ -232,26 +231,16 @@ def candidates(fresh: Sequence[Statement], ledger: Ledger, desk: Desk) -> dict[i
     vectors = dict(zip(texts, desk.embedder.embed(texts)))
     found: dict[int, list[Fact]] = {}
     for place, statement in enumerate(fresh):
-        near = [
-            (float(np.dot(vectors[statement.text], vectors[fact.head.text])), number)
-            for number, fact in enumerate(known[statement.subject])
-        ]
-        facts = [
-            known[statement.subject][number]
-            for cosine, number in sorted(near, reverse=True)
-            if open_question(statement, known[statement.subject][number], cosine)
-        ]
-        if facts:
-            found[place] = facts[:CANDIDATES]
+
+        def nearness(fact: Fact, statement: Statement = statement) -> tuple[bool, float]:
+            cosine = float(np.dot(vectors[statement.text], vectors[fact.head.text]))
+            return fact.statements[0].relation == statement.relation, cosine
+
+        repeated = (statement.relation, statement.value)
+        others = [fact for fact in known[statement.subject] if (fact.statements[0].relation, fact.value) != repeated]
+        if others:
+            found[place] = sorted(others, key=nearness, reverse=True)[:CANDIDATES]
     return found
-
-
-def open_question(statement: Statement, fact: Fact, cosine: float) -> bool:
-    """Whether only a judge can tell what a statement and a fact have to do with each other."""
-    own = fact.statements[0].relation == statement.relation
-    if own and fact.value == statement.value:
-        return False
-    return own or cosine >= NEAR
 
 
 def distinct_of(pairs: dict[int, list[Fact]]) -> list[Fact]:
@@ -260,14 +249,14 @@ def distinct_of(pairs: dict[int, list[Fact]]) -> list[Fact]:
 
 
 def ruled(statement: Statement, fact: Fact, verdict: str) -> Statement:
-    """A statement after a verdict. One that would end or doubt a fact counts only where a relation has one value at a
-    time, or the statement is of the fact's own relation."""
+    """A statement after a verdict. One that would end or doubt a fact counts only where the relation of either has one
+    value at a time, as is known or as the model says of the new one."""
     if verdict == "both":
         return replace(statement, apart=(*statement.apart, fact.value))
     relation = fact.statements[0].relation
     if verdict == "same":
         return replace(statement, relation=relation, value=fact.value, single=fact.statements[0].single)
-    if not (statement.single or fact.statements[0].single or statement.relation == relation):
+    if not (statement.single or statement.claimed or fact.statements[0].single):
         return statement
     moved = replace(statement, relation=relation)
     if verdict == "conflicts" or rank(statement) < fact.rank:

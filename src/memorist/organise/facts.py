@@ -43,7 +43,7 @@ class Statement:
     are when it is true, `known` when it was first recorded. `trust` is that of its least trusted message, `by` who
     wrote it down. Of other values in its relation, `apart` are those that are true beside this one, `replaces` those
     that it ends, and `against` those that it contradicts, although nothing says which is right. `subject`, `relation`
-    and `value` are keys (`key_of`).
+    and `value` are keys (`key_of`). `claimed` is what a model says of `single`: it counts only together with a verdict.
     """
 
     text: str
@@ -61,6 +61,7 @@ class Statement:
     by: str
     session: str = ""
     agent: str = ""
+    claimed: bool = False
     apart: tuple[str, ...] = ()
     replaces: tuple[str, ...] = ()
     against: tuple[str, ...] = ()

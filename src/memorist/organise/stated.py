@@ -156,7 +156,7 @@ def read(sentence: str, speaker: str) -> tuple[str, str, str] | None:
 def filled(relation: str, parts: Mapping[str, str | None], speaker: str) -> tuple[str, str, str] | None:
     """What a form found, unless its value is none or its subject is nobody in particular."""
     value = ARTICLES.sub("", TAIL.sub("", parts["value"] or "").strip(" .!'\"“”"))
-    if not value or value.split()[0].lower() in STATES or len(value.split()) > MOST_WORDS:
+    if not value or value.split()[0] in STATES or len(value.split()) > MOST_WORDS:
         return None
     subject = speaker if parts.get("my") or parts.get("who") == "I" else parts.get("who") or parts["whose"] or ""
     if subject.split()[0].lower() in NOBODY:
