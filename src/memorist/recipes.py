@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from memorist.errors import InputError
 from memorist.organise.fact_writer import FactWriter
 from memorist.organise.facts import FACTS
+from memorist.organise.notes import NOTES, NoteWriter
 from memorist.organise.protocol import RecipeOrganiser, Writer
 from memorist.organise.stated import Stated
 from memorist.recall.candidates import dated, dense, dense_seeds, lexical, lexical_seeds, neighbours
@@ -15,7 +16,7 @@ from memorist.recall.pool import Stage
 from memorist.recall.score import by_both, by_meaning, by_ranks, by_window, by_words
 from memorist.recall.select import budgeted, ordered
 from memorist.recall.temporal import timely
-from memorist.recall.written import current, texts_of
+from memorist.recall.written import current, noted, texts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,13 @@ RECIPES: Mapping[str, Recipe] = {
             (*FOUND, by_window, texts_of(FACTS), current, timely, ordered, budgeted),
             (Stated,),
             (FactWriter,),
+        ),
+        Recipe(
+            "a-mem",
+            "notes that a model annotates, links and rewrites, one for each turn (A-MEM)",
+            (*FOUND, by_window, texts_of(NOTES), noted, timely, ordered, budgeted),
+            (),
+            (NoteWriter,),
         ),
         Recipe("hybrid", "BM25 and cosine over turns, half each", (lexical, dense, by_both, ordered, budgeted)),
     )

@@ -59,7 +59,7 @@ FREE = {
                  "At {v} they are glad to have {s} on the team."),
     "colour": ("No colour pleases {s} like {v}.", "{s} is all about {v} now, as colours go.",
                "Of all colours, {s} likes {v} best.", "{s} paints everything {v}, the colour above all others."),
-    "doctor": ("{s} goes to {v} for check-ups.", "{v} looks after {s} when ill.", "{s} switched to {v}, a doctor nearby.",
+    "doctor": ("{s} goes to {v} for check-ups.", "{v} looks after {s} when ill.", "{s} switched to {v}, a doctor.",
                "The doctor whom {s} sees is {v}."),
 }  # fmt: skip
 WORDINGS = {"plain": PLAIN, "free": FREE}
@@ -138,7 +138,7 @@ def sayings(wording: str, people: int = PEOPLE) -> list[list[Said]]:
 
 
 def scripted(said: Sequence[Said]) -> ScriptedModel:
-    """A model that reads these sentences rightly, in relations that are never worded alike twice, and judges rightly."""
+    """A model that reads these sentences rightly, in relations that are never worded alike, and judges rightly."""
     meant = {one.text: one for one in said}
 
     def reply(request: Request) -> str:

@@ -18,6 +18,7 @@ from threading import Event
 from memorist.cube import Scope, utc
 from memorist.errors import BadReply, BudgetSpent, ModelBusy, ModelError, ModelRefused, StoreError
 from memorist.lifecycle.budget import Budget, Metered
+from memorist.lifecycle.logged import Logged
 from memorist.lifecycle.organising import stretches_of
 from memorist.models.chat import ChatModel, Reply, Request, Usage
 from memorist.models.embedder import Embedder
@@ -77,7 +78,7 @@ class Run:
 
 def logged(store: Store, clock: Clock) -> LogOf:
     """Models behind the store's log of replies."""
-    return lambda model, scope, purpose, rows: model
+    return lambda model, scope, purpose, rows: Logged(model, store, scope, purpose, rows, clock)
 
 
 class Interrupted(Exception):
@@ -91,6 +92,7 @@ class WritingDesk:
         self.scope = job.scope
         self.embedder = writing.embedder
         self.model = model
+        self._purpose = job.kind
         self._writing = writing
         self._options = options
         self._keep = Renewing(writing.store, job, writing.clock)
@@ -112,13 +114,13 @@ class WritingDesk:
 
     def chat(self, request: Request, rows: tuple[int, ...]) -> Reply | ModelError:
         """A reply to a request of the writer's own."""
-        model, options = self._logged(request.prompt, rows), self._options
+        model, options = self._logged(rows), self._options
         return self._guarded(lambda: model.reply(request, seconds=options.seconds, cancel=options.cancel))
 
     def _one(self, call: Call[T]) -> T | ModelError:
         prompt = prompt_named(call.task.prompt)
         request = Request(prompt.fill(**call.fields), max_tokens=call.task.max_tokens, prompt=prompt.id)
-        model, shape, options = self._logged(prompt.id, call.rows), call.task.shape, self._options
+        model, shape, options = self._logged(call.rows), call.task.shape, self._options
         return self._guarded(
             lambda: structured(model, request, shape, seconds=options.seconds, cancel=options.cancel).value
         )
@@ -137,8 +139,8 @@ class WritingDesk:
                 raise Interrupted from error
             return error
 
-    def _logged(self, purpose: str, rows: tuple[int, ...]) -> ChatModel:
-        return self._writing.log(self.model, self.scope, purpose, rows)
+    def _logged(self, rows: tuple[int, ...]) -> ChatModel:
+        return self._writing.log(self.model, self.scope, self._purpose, rows)
 
 
 class Writing:
@@ -164,7 +166,7 @@ class Writing:
         names = {writer.name for writer in self.writers}
         for job in self.store.jobs(scope, utc(self.clock())):
             if job.kind in names and job.not_before is not None and not (job.dead or job.running):
-                self.store.retry(scope, job.number)
+                self.store.retry(scope, job.number, anew=False)
 
     def run(self, scopes: Sequence[Scope], model: ChatModel, options: Options) -> Run:
         """Do all jobs that need not wait. Ends early when the budget is spent, the model fails, or on `cancel`."""

@@ -31,6 +31,7 @@ from memorist.store.terms import stems, words
 from memorist.text import shown
 
 FACTS = "facts"
+NAME = ("first", "subject", "relation", "value", "by")
 RULE = "rule"
 """Who writes statements when no model does; see `memorist.organise.stated`."""
 
@@ -74,7 +75,7 @@ class Statement:
     @property
     def name(self) -> tuple[str, ...]:
         """What makes it the same statement when its message is read again."""
-        return self.first, self.subject, self.relation, self.value, self.by
+        return tuple(getattr(self, name) for name in NAME)
 
 
 @dataclass(slots=True)
@@ -223,13 +224,20 @@ class FactsView:
     def __init__(self) -> None:
         self.kept: dict[str, Kept] = {}
         self.undone: frozenset[str] = frozenset()
+        self.decided: dict[tuple[str, ...], tuple[str, ...]] = {}
+        """Of statements, also of facts that are hidden now: the values that are true beside them."""
         self._by: dict[object, frozenset[str]] = {}
 
     def take(self, kept: Sequence[Kept]) -> FactsView:
         """The view with these changes."""
         new = FactsView()
-        new.kept, new._by = dict(self.kept), dict(self._by)
+        new.kept, new._by, new.decided = dict(self.kept), dict(self._by), dict(self.decided)
         for cube in kept:
+            new.decided |= {
+                tuple(one[name] for name in NAME): tuple(one["apart"])
+                for one in cube.meta["statements"]
+                if one["apart"]
+            }
             if old := new.kept.pop(cube.id, None):
                 for key in keys_of(old):
                     new._by[key] = new._by[key] - {cube.id}
@@ -273,7 +281,6 @@ class Ledger:
     def __init__(self, view: FactsView) -> None:
         self._view = view
         self._statements: dict[tuple[str, str], list[Statement]] = {}
-        self._decided: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     def remove(self, rows: Iterable[int], mine: Callable[[Statement], bool]) -> None:
         """Take out the statements that rest on one of the rows and are `mine`."""
@@ -281,14 +288,11 @@ class Ledger:
         for group in {group_of(cube) for row in wanted for cube in self._view.at(row)}:
             statements = self.of(group)
             kept = [one for one in statements if wanted.isdisjoint(one.rows) or not mine(one)]
-            for one in statements:
-                if one.apart:
-                    self._decided[one.name] = one.apart
             self._statements[group] = kept
 
     def add(self, statement: Statement) -> None:
         """Put a statement in. What was decided about the same one before holds on."""
-        decided = (*statement.apart, *self._decided.get(statement.name, ()))
+        decided = (*statement.apart, *self._view.decided.get(statement.name, ()))
         self.of(statement.group).append(replace(statement, apart=tuple(dict.fromkeys(decided))))
 
     def reopen(self, id: str) -> None:

@@ -65,4 +65,4 @@ def in_quotes(text: str) -> str:
 def clean(text: str, longest: int) -> str:
     """Words on one line, without characters that command terminals or hide, and not too long."""
     whole = text[: 4 * longest].encode("utf-8", "replace").decode()
-    return SPACES.sub(" ", CONTROLS.sub(" ", whole)).strip()[:longest]
+    return SPACES.sub(" ", CONTROLS.sub(" ", whole)).strip()[:longest].rstrip()

@@ -8,9 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from memorist.organise.facts import FACTS, FactsView
+from memorist.organise.notes import NOTES
 from memorist.recall.candidates import limit_of
 from memorist.recall.pool import Pool, Query, Stage
 from memorist.recall.score import fused
+from memorist.recall.select import taken
 from memorist.store.protocol import Floats, Kept, Searcher
 from memorist.store.texts import Found, Texts
 
@@ -32,6 +34,14 @@ def texts_of(origin: str) -> Stage:
         return joined(pool, cut(found, best), score[best])
 
     return stage
+
+
+def noted(query: Query, pool: Pool, searcher: Searcher) -> Pool:
+    """Episodes that have a note among the candidates make room for it; those that have none yet stay."""
+    kept = query.view(NOTES, Texts).kept
+    covered = {int(kept[row].members[0]) for row in pool.rows.tolist() if row in kept}
+    stays = np.array([row not in covered for row in pool.rows.tolist()], np.bool_)
+    return taken(pool, np.flatnonzero(stays))
 
 
 def cut(found: Found, places: np.ndarray) -> Found:

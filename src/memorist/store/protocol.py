@@ -321,8 +321,8 @@ class Store(ReplyLog, Protocol):
         """Jobs that are not done, oldest first; `now` tells which of them are running."""
         ...
 
-    def retry(self, scope: Scope, number: int) -> None:
-        """Have a job tried again at once, also a dead one. Raises NotFound."""
+    def retry(self, scope: Scope, number: int, *, anew: bool = True) -> None:
+        """Have a job tried again at once, also a dead one. `anew` forgets its failures. Raises NotFound."""
         ...
 
     def cancel(self, scope: Scope, number: int) -> None:

@@ -142,10 +142,10 @@ class SQLiteStore:
         with self._database.reading() as db:
             return jobs.pending(db, scope, owner_of(db, scope, create=False), now)
 
-    def retry(self, scope: Scope, number: int) -> None:
+    def retry(self, scope: Scope, number: int, *, anew: bool = True) -> None:
         """Have a job tried again at once."""
         with self._database.writing() as db:
-            if not jobs.again(db, owner_of(db, scope, create=False), number):
+            if not jobs.again(db, owner_of(db, scope, create=False), number, anew):
                 raise NotFound(f"there is no job {number} in this scope; see: memorist jobs")
 
     def cancel(self, scope: Scope, number: int) -> None:
