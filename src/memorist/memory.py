@@ -14,9 +14,10 @@ from typing import Any
 
 from memorist.answer import extractive
 from memorist.archive import read_archive, write_archive
-from memorist.cube import SOURCE, Cube, Document, Observation, Scope, is_unicode, parse_moment, utc
+from memorist.cube import SOURCE, Cube, Document, Observation, Scope, Trust, is_unicode, parse_moment, utc
 from memorist.doctor import diagnose
 from memorist.errors import InputError, ModelMissing, RecordError, brief
+from memorist.lifecycle.agent import AgentTools
 from memorist.lifecycle.facts import conflicts_of, reopen
 from memorist.lifecycle.ingest import draft_update, ingest
 from memorist.lifecycle.jobs import settle
@@ -386,6 +387,19 @@ class ScopedMemory:
         undone is in the result, and waits as a job.
         """
         return self._memory._organise([self.scope], options, model)
+
+    def tools(self, *, trust: Trust = "agent") -> AgentTools:
+        """Tools with which an agent edits this owner's core, semantic and episodic memory (recipe mem-alpha).
+
+        `trust` is how far what it writes is trusted: it cannot change what rests on sources trusted more.
+        """
+        memory = self._memory
+
+        def remember(text: str) -> str:
+            said = Observation(text, speaker=self.scope.agent or "agent", role="assistant", trust=trust)
+            return self.add(said).ids[0]
+
+        return AgentTools(memory._store, memory._views, memory._embedder, memory._clock, self.scope, trust, remember)
 
     def jobs(self) -> list[Job]:
         """The work of this owner that is not done, oldest first."""

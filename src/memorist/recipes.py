@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from memorist.errors import InputError
+from memorist.organise.agent_writer import AGENT, AgentWriter
 from memorist.organise.fact_writer import FactWriter
 from memorist.organise.facts import FACTS
 from memorist.organise.notes import NOTES, NoteWriter
@@ -66,6 +67,13 @@ RECIPES: Mapping[str, Recipe] = {
             (*FOUND, by_window, texts_of(NOTES), noted, timely, ordered, budgeted),
             (),
             (NoteWriter,),
+        ),
+        Recipe(
+            "mem-alpha",
+            "core, semantic and episodic memory that a model edits with tools, beside the turns (Mem-alpha)",
+            (*FOUND, by_window, texts_of(AGENT), timely, ordered, budgeted),
+            (),
+            (AgentWriter,),
         ),
         Recipe("hybrid", "BM25 and cosine over turns, half each", (lexical, dense, by_both, ordered, budgeted)),
     )

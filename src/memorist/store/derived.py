@@ -119,13 +119,18 @@ def copy_features(db: sqlite3.Connection, source: int, target: int) -> None:
 
 
 def undo(db: sqlite3.Connection, owner: int, row: int, now: datetime, revision: int) -> None:
-    """Give a cube what its version before had, as a new version; one without is hidden and never written again."""
-    sql = "SELECT id, replaces FROM cubes WHERE row = ?"
-    id, before = db.execute(sql, (row,)).fetchone()
+    """Open a cube that was closed; give another what its version before had, as a new version; hide one that has none,
+    which is then never written again."""
+    sql = "SELECT id, replaces, superseded_at FROM cubes WHERE row = ?"
+    id, before, superseded = db.execute(sql, (row,)).fetchone()
     replaced = db.execute("SELECT id FROM cubes WHERE replaces = ?", (row,)).fetchone()
     if replaced:
         raise StateError(f"{id} is an earlier version; undo {replaced[0]}")
-    if before is None:
+    if superseded is not None:
+        db.execute(
+            "UPDATE cubes SET valid_to = NULL, superseded_at = NULL, revision = ? WHERE row = ?", (revision, row)
+        )
+    elif before is None:
         db.execute("UPDATE cubes SET state = 'undone', revision = ? WHERE row = ?", (revision, row))
     else:
         keep_version(db, row, id, micros(now), micros(now), revision)

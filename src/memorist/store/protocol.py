@@ -334,7 +334,8 @@ class Store(ReplyLog, Protocol):
         ...
 
     def undo(self, scope: Scope, id: str, now: datetime) -> None:
-        """Put the version before in a derived cube's place; one that has none is hidden, for good.
+        """Open a derived cube that was closed, or put the version before in its place; one that has none is hidden, for
+        good.
 
         Raises NotFound, or StateError for an episode, an earlier version or a cube that does not hold.
         """
