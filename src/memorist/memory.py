@@ -30,6 +30,7 @@ from memorist.results import Answer, Change, Check, Erasure, Hit, Hits, Receipt,
 from memorist.sources import FileOptions, from_document, from_messages, read, split_long
 from memorist.sources.checked import checked
 from memorist.store.protocol import Selection, Store
+from memorist.store.reply_log import Spent, together
 from memorist.store.sqlite import SQLiteStore
 from memorist.store.views import Views
 
@@ -150,6 +151,11 @@ class Memory:
             return problem
         around = Around(scope, self._embedder, None, partial(self._views.of, scope))
         return catch_up(self._store, self._recipe_organisers, around, self._clock)
+
+    def costs(self, since: datetime | str | None = None) -> list[Spent]:
+        """What language models took, by purpose, model and day (UTC), of all scopes together."""
+        moment = parse_moment(since, "since") if since is not None else None
+        return together(line for scope, _ in self.scopes() for line in self._store.spent(scope, moment))
 
     def close(self) -> None:
         """Let go of the file. Closing is never needed for safety."""
@@ -303,6 +309,10 @@ class ScopedMemory:
     def history(self, id: str) -> list[Change]:
         """All versions of a cube and what happened to them, oldest first."""
         return [Change(at, what, cube) for at, what, cube in self._memory._store.history(self.scope, id)]
+
+    def costs(self, since: datetime | str | None = None) -> list[Spent]:
+        """What language models took for this user, by purpose, model and day (UTC)."""
+        return self._memory._store.spent(self.scope, parse_moment(since, "since") if since is not None else None)
 
     def forget(self, id: str | Sequence[str]) -> None:
         """Hide cubes from recall. `restore` undoes it. Raises NotFound or StateError; then nothing is hidden."""
