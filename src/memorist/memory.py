@@ -36,6 +36,7 @@ from memorist.results import Answer, Change, Check, Conflict, Erasure, Hit, Hits
 from memorist.sources import FileOptions, from_document, from_messages, read, split_long
 from memorist.sources.checked import checked
 from memorist.store.protocol import INDEX, Job, Rows, Selection, Store
+from memorist.store.reply_log import Spent, together
 from memorist.store.sqlite import SQLiteStore
 from memorist.store.views import Views
 
@@ -200,6 +201,11 @@ class Memory:
                 self.settle(scope)
             self._writing.run(scopes, self._model, replace(options, cancel=stop))
             stop.wait(every)
+
+    def costs(self, since: datetime | str | None = None) -> list[Spent]:
+        """What language models took, by purpose, model and day (UTC), of all scopes together."""
+        moment = parse_moment(since, "since") if since is not None else None
+        return together(line for scope, _ in self.scopes() for line in self._store.spent(scope, moment))
 
     def close(self) -> None:
         """Let go of the file. Closing is never needed for safety."""
@@ -418,6 +424,10 @@ class ScopedMemory:
     def conflicts(self) -> list[Conflict]:
         """Facts that cannot all be true, and of which none may close another, by subject."""
         return conflicts_of(self._memory._store, self._memory._views, self.scope)
+
+    def costs(self, since: datetime | str | None = None) -> list[Spent]:
+        """What language models took for this user, by purpose, model and day (UTC)."""
+        return self._memory._store.spent(self.scope, parse_moment(since, "since") if since is not None else None)
 
     def forget(self, id: str | Sequence[str]) -> None:
         """Hide cubes from recall. `restore` undoes it. Raises NotFound or StateError; then nothing is hidden."""

@@ -80,6 +80,12 @@ class ScopeOptions(StoreOptions):
             yield memory.scope(user=self.user, tenant=self.tenant, agent=self.agent, session=self.session)
 
 
+Model = Annotated[
+    str | None,
+    Parameter(name="--model", help="The language model, such as local:smollm2-135m; see: memorist models."),
+]
+"""For every command that may use one; `memorist.models.naming.chat_named` makes it."""
+
 Where = Annotated[
     tuple[str, ...],
     Parameter(name="--where", help="Keep what matches, such as speaker=Ana or at.gte=2025-05-01."),
