@@ -412,6 +412,11 @@ class ScopedMemory:
         memory = self._memory
         return memory._store.jobs(self.scope, utc(memory._clock()))
 
+    def about(self, number: int) -> list[Cube]:
+        """The episodes that a job is about."""
+        rows = [row for job in self.jobs() if job.number == number for row in job.rows]
+        return list(self._memory._store.cubes(self.scope, rows).values())
+
     def retry(self, number: int) -> None:
         """Have a job tried again by the next that works, also one that was given up. Raises NotFound."""
         self._memory._store.retry(self.scope, number)
@@ -423,6 +428,7 @@ class ScopedMemory:
 
     def conflicts(self) -> list[Conflict]:
         """Facts that cannot all be true, and of which none may close another, by subject."""
+        self._memory.settle(self.scope)
         return conflicts_of(self._memory._store, self._memory._views, self.scope)
 
     def costs(self, since: datetime | str | None = None) -> list[Spent]:
