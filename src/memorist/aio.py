@@ -57,6 +57,7 @@ class AsyncMemory:
     compact = of_memory(Memory.compact)
     verify = of_memory(Memory.verify)
     doctor = of_memory(Memory.doctor)
+    organise = of_memory(Memory.organise)
     costs = of_memory(Memory.costs)
     close = of_memory(Memory.close)
 
@@ -78,3 +79,10 @@ class AsyncScopedMemory:
     forget = of_scope(ScopedMemory.forget)
     restore = of_scope(ScopedMemory.restore)
     erase = of_scope(ScopedMemory.erase)
+    undo = of_scope(ScopedMemory.undo)
+    organise = of_scope(ScopedMemory.organise)
+    jobs = of_scope(ScopedMemory.jobs)
+    about = of_scope(ScopedMemory.about)
+    retry = of_scope(ScopedMemory.retry)
+    cancel = of_scope(ScopedMemory.cancel)
+    conflicts = of_scope(ScopedMemory.conflicts)

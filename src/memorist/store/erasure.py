@@ -36,6 +36,15 @@ def versions(db: sqlite3.Connection, rows: Sequence[int]) -> list[int]:
     return sorted(known)
 
 
+def in_turn(db: sqlite3.Connection, rows: Sequence[int]) -> list[int]:
+    """Versions of a cube from the first to the newest."""
+    replaced = dict(fetch_in(db, "SELECT replaces, row FROM cubes WHERE replaces IS NOT NULL AND row IN ({})", rows))
+    order = [row for row in rows if row not in replaced.values()]
+    while order[-1] in replaced:
+        order.append(replaced[order[-1]])
+    return order
+
+
 def closure(db: sqlite3.Connection, rows: Sequence[int]) -> set[int]:
     """The rows, their versions, and everything derived from any of them."""
     known: set[int] = set()

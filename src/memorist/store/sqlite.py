@@ -329,7 +329,7 @@ class SQLiteStore:
             owner = owner_of(db, scope, create=False)
             rows = erasure.versions(db, [int(header_of(db, scope, owner, id)["row"])])
             happened: list[tuple[datetime, str, Cube]] = []
-            known = sorted(load(db, scope, owner, rows).items(), key=lambda item: (item[1].recorded_at, item[0]))
+            known = list(load(db, scope, owner, erasure.in_turn(db, rows)).items())
             for place, (row, cube) in enumerate(known):
                 happened.append((cube.recorded_at, "updated" if place else "added", cube))
                 events = db.execute("SELECT at, what FROM events WHERE row = ? ORDER BY event", (row,))
