@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from memorist.answer.confidence import confidence_of, evidence_of
-from memorist.cube import TimeSpan
+from memorist.answer.dates import date_of
+from memorist.answer.sentences import sentences
 from memorist.models.embedder import Embedder, Vectors
 from memorist.results import Answer, Citation, Hit, Hits
 from memorist.store.terms import query_terms
@@ -32,8 +32,6 @@ SHARED_WORDS, HIT_SHARE, QUESTION = 0.3, 0.5, 0.2
 
 UNKNOWN = "I do not know."
 METHOD = "extractive"
-SENTENCE = re.compile(r"(?<=[.!?…])[\"')\]]*\s+|\n+")
-LEAST_LETTERS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +99,6 @@ def choose(ranked: Sequence[Sentence]) -> list[Sentence]:
     return sorted(enough, key=lambda one: one.hit.at)
 
 
-def sentences(text: str) -> list[str]:
-    """Sentences of a text, without those that hold no words."""
-    parts = (part.strip() for part in SENTENCE.split(text))
-    return [part for part in parts if sum(char.isalnum() for char in part) >= LEAST_LETTERS]
-
-
 def line_of(sentence: Sentence, number: int, when: bool) -> str:
     """`Speaker, 8 May 2023: "…" [1]`, and the date meant when the question asks for one."""
     hit = sentence.hit
@@ -114,20 +106,3 @@ def line_of(sentence: Sentence, number: int, when: bool) -> str:
     meant = spans(sentence.text, hit.at) if when else ()
     answer = f"{date_of(meant[0])}. " if meant else ""
     return f'{answer}{who}{hit.at.day} {hit.at:%B %Y}: "{sentence.text}" [{number}]'
-
-
-def date_of(span: TimeSpan) -> str:
-    """A span in words, as fine as it is."""
-    days = (span.end - span.start).days
-    first, last = span.start, span.end
-    if days <= 1:
-        return f"{first.day} {first:%B %Y}"
-    if first.day == 1 and last.day == 1:
-        return f"{first:%B %Y}" if days <= 31 else f"{first:%Y}" if first.month == last.month == 1 else between(span)
-    return between(span)
-
-
-def between(span: TimeSpan) -> str:
-    """First to last day of a span."""
-    last = span.end.fromtimestamp(span.end.timestamp() - 1, span.end.tzinfo)
-    return f"{span.start.day} {span.start:%B %Y} to {last.day} {last:%B %Y}"
