@@ -163,7 +163,7 @@ class Step:
 
     query: str
     found: int
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +188,7 @@ class Answer:
     sentences: tuple[Sentence, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
     steps: tuple[Step, ...] = ()
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     invented: int = 0
     problem: str | None = None
 

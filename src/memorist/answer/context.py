@@ -1,7 +1,7 @@
 """What a reader sees: passages under short handles, dated, quoted as data, within a number of tokens.
 
-Only lines that begin with a handle are ours; all that was remembered is indented, its own `[1]`s shown as `(1)`, so that
-no passage can pose as another one, close the block or speak as the chat template.
+Only lines that begin with a handle are ours; all that was remembered is indented, its own `[1]`s shown as `(1)`, so
+that no passage can pose as another one, close the block or speak as the chat template.
 """
 
 from __future__ import annotations
