@@ -148,8 +148,8 @@ class Sentence:
 class Conflict:
     """Two sides that do not go together, the older first.
 
-    `kind` is "superseded" when an update put the newer in the older's place, "differs" when two episodes say nearly
-    the same with another number, another word or a "not".
+    `kind` is "superseded" when an update put the newer in the older's place (`at` is then since when each was true),
+    "differs" when two episodes say nearly the same with another number, another word or a "not".
     """
 
     kind: Literal["superseded", "differs"]

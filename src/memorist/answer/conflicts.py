@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from memorist.answer.check import numbers
 from memorist.answer.sentences import sentences
@@ -58,7 +59,7 @@ def superseded(cited: Iterable[Citation], versions: Versions) -> Iterator[Confli
         if place:
             before = cubes[order[place - 1]]
             older = Citation(before.id, before.text, before.valid_from, before.speaker, 0.0)
-            yield Conflict("superseded", older, one)
+            yield Conflict("superseded", older, replace(one, at=cubes[one.id].valid_from))
 
 
 def comparable(one: Hit | None, other: Hit) -> bool:

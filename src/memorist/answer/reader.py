@@ -132,16 +132,16 @@ def closed(**properties: Any) -> dict[str, Any]:
 def checked(question: str, reading: Reading, context: Context, hits: Hits, model: str, usage: Usage) -> Answer:
     """The reading as an answer: unknown handles removed, every sentence weighed, refused when nothing carries it."""
     invented = 0
-    marked: list[tuple[Sentence, tuple[Passage, ...]]] = []
+    marked: dict[str, tuple[Sentence, tuple[Passage, ...]]] = {}
     for said in reading.sentences or [Said(reading.answer, [])]:
         text, named = without_handles(said.text, said.sources)
-        passages = [passage for handle in named if (passage := context.passage(handle))]
+        passages = tuple(passage for handle in named if (passage := context.passage(handle)))
         invented += len(named) - len(passages)
-        if text:
-            marked.append(weighed(text, tuple(passages), context, question))
-    citations, placed = numbered(marked)
+        for one in sentences(text):
+            marked.setdefault(one, weighed(one, passages, context, question))
+    citations, placed = numbered(marked.values())
     who = asked_about(question, (hit.speaker for hit in hits))
-    holding = [hit for sentence, passages in marked if sentence.supported for hit in hits_of(passages)]
+    holding = [hit for sentence, passages in marked.values() if sentence.supported for hit in hits_of(passages)]
     known = reading.known and any(who is None or speaks_of(hit, who) for hit in holding)
     answer = Answer(UNKNOWN, (), METHOD, 0.0, False, hits, model=model, usage=usage, invented=invented)
     if not known:
@@ -172,7 +172,7 @@ def weighed(
 
 
 def numbered(
-    marked: Sequence[tuple[Sentence, tuple[Passage, ...]]],
+    marked: Iterable[tuple[Sentence, tuple[Passage, ...]]],
 ) -> tuple[tuple[Citation, ...], tuple[Sentence, ...]]:
     """Citations in the order of their first use, and the sentences with the places of theirs."""
     citations: dict[str, Citation] = {}
