@@ -80,7 +80,7 @@ class Memory:
         Raises NotAStore, StoreTooNew, StoreReadOnly, StoreFull, StoreBusy, EmbedderMismatch, or InputError for a
         wrong path or recipe; the file is then untouched.
         """
-        chosen, reader = recipe_named(recipe), reader_named(model)
+        chosen, reader = recipe_named(recipe), model_named(model)
         if isinstance(embedder, str):
             embedder = embedder_named(embedder)
         store = SQLiteStore(path_of(path))
@@ -298,7 +298,7 @@ class ScopedMemory:
         )
         if model is None and memory._model is not None:
             return ask_or_quote(text, now, budget, options, sources, memory._model)
-        return ask(text, now, budget, options, sources, reader_named(model))
+        return ask(text, now, budget, options, sources, model_named(model))
 
     def get(self, id: str) -> Cube:
         """A cube by id. Raises NotFound."""
@@ -421,7 +421,7 @@ def selection_of(
     )
 
 
-def reader_named(model: ChatModel | str | None) -> ChatModel | None:
+def model_named(model: ChatModel | str | None) -> ChatModel | None:
     """The model to read with, None for answers without one. Raises ModelMissing or InputError for a name."""
     if model is None or model == EXTRACTIVE:
         return None
