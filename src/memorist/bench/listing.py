@@ -25,6 +25,7 @@ def show_all(console: Console) -> None:
         table.add_row(recipe.name, recipe.about)
     console.print(table)
     console.print(
-        f"readers: {', '.join(READERS)}, or a model such as local:smollm2-135m; also measured: bench answers, bench scale",
+        f"readers: {', '.join(READERS)}, or a model such as local:smollm2-135m\n"
+        "also measured: bench answers, bench scale",
         highlight=False,
     )

@@ -53,16 +53,13 @@ def nearest(passages: Sequence[str], places: Sequence[int], count: int) -> dict[
     if not count:
         return {place: [] for place in places}
     held = [set(stems(passage)) for passage in passages]
-    often = Counter(stem for stems_held in held for stem in stems_held)
+    often = Counter(stem for one in held for stem in one)
+    rarity = {stem: -math.log(number / len(held)) for stem, number in often.items()}
     found = {}
     for place in places:
-        shared = [
-            0.0
-            if held[other] == held[place]
-            else math.fsum(-math.log(often[s] / len(held)) for s in held[place] & held[other])
-            for other in range(len(held))
-        ]
-        found[place] = sorted(range(len(held)), key=lambda other: (-shared[other], other))[:count]
+        shared = [math.fsum(rarity[stem] for stem in held[place] & other) for other in held]
+        others = [other for other in range(len(held)) if held[other] != held[place]]
+        found[place] = sorted(others, key=lambda other: (-shared[other], other))[:count]
     return found
 
 
