@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ from memorist.doctor import diagnose
 from memorist.errors import InputError, RecordError, brief
 from memorist.lifecycle.ingest import draft_update, ingest
 from memorist.lifecycle.jobs import INDEX, settle
+from memorist.lifecycle.organising import catch_up
 from memorist.models.embedder import Embedder
 from memorist.models.known import embedder_named, embedder_of
+from memorist.organise.protocol import Around
 from memorist.organise.windows import Windows
 from memorist.recall.names import unheard
 from memorist.recall.pool import Limits, Query, run
@@ -28,6 +31,7 @@ from memorist.sources import FileOptions, from_document, from_messages, read, sp
 from memorist.sources.checked import checked
 from memorist.store.protocol import Selection, Store
 from memorist.store.sqlite import SQLiteStore
+from memorist.store.views import Views
 
 DEFAULT_BUDGET = 1_500
 
@@ -50,6 +54,8 @@ class Memory:
         self._recipe = recipe
         self._clock = clock
         self._organisers = (Windows(),)
+        self._recipe_organisers = tuple(make() for make in recipe.organisers)
+        self._views = Views(store)
 
     @classmethod
     def open(
@@ -139,7 +145,11 @@ class Memory:
 
     def settle(self, scope: Scope) -> str | None:
         """Finish an owner's pending work; returns why it could not be."""
-        return settle(self._store, scope, self._embedder, self._organisers, self._clock)
+        problem = settle(self._store, scope, self._embedder, self._organisers, self._clock)
+        if problem or not self._recipe_organisers:
+            return problem
+        around = Around(scope, self._embedder, None, partial(self._views.of, scope))
+        return catch_up(self._store, self._recipe_organisers, around, self._clock)
 
     def close(self) -> None:
         """Let go of the file. Closing is never needed for safety."""
@@ -183,7 +193,8 @@ class ScopedMemory:
         receipt = ingest(
             memory._store, self.scope, observations, memory._embedder, memory._organisers, memory._clock, progress
         )
-        return receipt.with_skipped(skipped)
+        problem = receipt.problem or (memory.settle(self.scope) if memory._recipe_organisers else None)
+        return replace(receipt, problem=problem, state="stored" if problem else "indexed").with_skipped(skipped)
 
     def _observations(
         self,
@@ -250,6 +261,7 @@ class ScopedMemory:
             text,
             embed=memory._embedder.embed,
             load=lambda rows: memory._store.cubes(self.scope, rows),
+            view=partial(memory._views.of, self.scope),
             now=utc(memory._clock()),
             limits=limits,
         )

@@ -8,6 +8,7 @@ copy of the file with the same weights in float32 they must not: what remains th
 from __future__ import annotations
 
 import json
+import secrets
 import struct
 import tempfile
 import urllib.request
@@ -21,7 +22,8 @@ from rich.console import Console
 from rich.table import Table
 
 from memorist.errors import ModelMissing
-from memorist.models.packaged import gguf_file
+from memorist.models.llamacpp import DIRECT
+from memorist.models.weights import ready, weights_named
 from memorist.neural.gguf import ALIGNMENT, Header, open_gguf
 from memorist.neural.weights import local_torch
 
@@ -75,11 +77,11 @@ def compare(name: str, exact: bool = False, texts: Sequence[str] = TEXTS) -> Agr
     """The agreement for one model; `exact` lets llama.cpp compute with the weights in float32."""
     import torch
 
-    torch_model = local_torch(name)
+    torch_model, source = local_torch(name), ready(weights_named(name))
     found: list[tuple[float, float, bool]] = []
     alike = True
     with tempfile.TemporaryDirectory(prefix="memorist-bench-") as folder:
-        path = in_float32(gguf_file(name), Path(folder) / "exact.gguf") if exact else gguf_file(name)
+        path = in_float32(source, Path(folder) / "exact.gguf") if exact else source
         llama = Llama(path)
         for text in texts:
             ids = torch_model.tokenizer(text).input_ids
@@ -121,6 +123,8 @@ class Llama:
         params = xllamacpp.CommonParams()
         params.model.path = str(path)
         params.n_ctx, params.n_parallel, params.cpuparams.n_threads, params.verbosity = 512, 1, 2, -1
+        self._key = secrets.token_urlsafe(24)  # it listens on the loopback interface, where others may be
+        params.api_keys = [self._key]
         self._server = xllamacpp.Server(params)
 
     def next(self, ids: Sequence[int]) -> tuple[npt.NDArray[np.int64], Array]:
@@ -133,8 +137,9 @@ class Llama:
     def tokens(self, text: str) -> list[int]:
         """How llama.cpp splits a text, marks included."""
         body = json.dumps({"content": text, "add_special": True, "parse_special": True}).encode()
-        asked = urllib.request.Request(f"{self._server.listening_address}/tokenize", body)
-        with urllib.request.urlopen(asked, timeout=60) as reply:
+        headers = {"Authorization": f"Bearer {self._key}"}
+        asked = urllib.request.Request(f"{self._server.listening_address}/tokenize", body, headers)
+        with DIRECT.open(asked, timeout=60) as reply:
             return [int(id) for id in json.load(reply)["tokens"]]
 
 

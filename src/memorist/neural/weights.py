@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from memorist.errors import InputError, ModelMissing
-from memorist.models.packaged import PACKAGED, gguf_file, hash_of
+from memorist.models.weights import KNOWN, ready, sha256_of, weights_named
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -38,9 +38,10 @@ LOADING = threading.Lock()
 class TorchModel:
     """A language model and its tokenizer.
 
-    `model` is a causal language model of transformers in float32, in evaluation mode and without gradients; it takes
-    `past_key_values` and returns `logits`. It is shared by all who load it in this process: whoever changes weights or
-    hooks in modules works on `copy.deepcopy(model.model)`. The hashes are sha256 in hexadecimal.
+    `model` is a causal language model of transformers in float32, in evaluation mode and without gradients; it returns
+    `logits` and, with `use_cache=True`, the `cache` of keys and values that it takes back. It is shared by all who load
+    it in this process: whoever changes weights or hooks in modules works on `copy.deepcopy(model.model)`. The hashes
+    are sha256 in hexadecimal.
     """
 
     name: str
@@ -58,7 +59,7 @@ def local_torch(name: str | os.PathLike[str]) -> TorchModel:
     a path that cannot be read.
     """
     require()
-    source = gguf_file(str(name)) if str(name) in PACKAGED else existing(Path(name))
+    source = ready(weights_named(str(name))) if str(name) in KNOWN else existing(Path(name))
     with LOADING:
         if source not in LOADED:
             LOADED[source] = load(str(name), source)
@@ -77,7 +78,7 @@ def existing(path: Path) -> Path:
     if path.is_file() or (path / "config.json").is_file():
         return path.resolve()
     raise InputError(
-        f"{str(path)!r:.200} is neither a packaged model ({', '.join(PACKAGED)}), nor a GGUF file, "
+        f"{str(path)!r:.200} is neither a packaged model ({', '.join(KNOWN)}), nor a GGUF file, "
         "nor a folder with a config.json"
     )
 
@@ -86,7 +87,7 @@ def load(name: str, source: Path) -> TorchModel:
     """The model and its tokenizer from their folder."""
     folder = source
     if source.is_file():
-        model_hash = hash_of(source)
+        model_hash = sha256_of(source)
         folder = converted(source, model_hash)
     else:
         model_hash = folder_hash(source)
@@ -160,7 +161,7 @@ def folder_hash(folder: Path) -> str:
         raise InputError(
             f"the folder {folder} has no weights in safetensors; other formats can run code and are not read"
         )
-    parts = [f"{file.name} {hash_of(file)}" for file in (folder / "config.json", *weights)]
+    parts = [f"{file.name} {sha256_of(file)}" for file in (folder / "config.json", *weights)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -174,5 +175,5 @@ def tokenizer_hash(folder: Path) -> str:
         "vocab.json",
         "merges.txt",
     )
-    parts = [f"{file.name} {hash_of(file)}" for name in names if (file := folder / name).is_file()]
+    parts = [f"{file.name} {sha256_of(file)}" for name in names if (file := folder / name).is_file()]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -78,7 +78,18 @@ CREATE INDEX events_row ON events (row);
 CREATE TABLE backups (path TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
 """
 
-MIGRATIONS: tuple[str, ...] = (CREATE,)
+MARKS = """
+-- How far an organiser has come: it has seen all of the owner's changes up to (revision, row).
+CREATE TABLE marks (
+  owner INTEGER NOT NULL REFERENCES owners, organiser TEXT NOT NULL,
+  revision INTEGER NOT NULL, row INTEGER NOT NULL,
+  PRIMARY KEY (owner, organiser)
+) WITHOUT ROWID;
+-- Of what organisers derive; windows are read with the episodes, by cubes_changed.
+CREATE INDEX cubes_origin ON cubes (owner, origin, revision) WHERE origin NOT IN ('source', 'windows');
+"""
+
+MIGRATIONS: tuple[str, ...] = (CREATE, MARKS)
 """MIGRATIONS[n] takes version n to n + 1; version 0 is the empty file."""
 
 VERSION = len(MIGRATIONS)
