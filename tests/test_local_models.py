@@ -299,14 +299,12 @@ def test_models_embeddings_and_wrong_requests(endpoint):
 
 
 def test_try_really_tries(capsys):
-    assert main(["models", "try", "local:smollm2-135m", "--json"]) == 0
-    made = json.loads(capsys.readouterr().out)
-    assert [trial["what"] for trial in made["trials"]] == ["text", "structured", "tool call"]
-    assert all(trial["ok"] for trial in made["trials"])
     assert main(["models", "try", "smollm2-135m"]) == 0
-    out = capsys.readouterr().out
-    assert "tokens/s" in out
-    assert "weather" in out
+    name, *trials = capsys.readouterr().out.splitlines()
+    assert name == "local:smollm2-135m"
+    assert [trial.split()[0] for trial in trials] == ["ok"] * 3
+    assert all("tokens/s" in trial for trial in trials)
+    assert "weather" in trials[2]
 
 
 def test_get_what_is_here_already(capsys):
