@@ -12,7 +12,8 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from memorist.answer import extractive
+from memorist.answer.asking import AskOptions, Sources, ask, ask_or_quote
+from memorist.answer.extractive import METHOD as EXTRACTIVE
 from memorist.archive import read_archive, write_archive
 from memorist.cube import SOURCE, Cube, Document, Observation, Scope, Trust, is_unicode, parse_moment, utc
 from memorist.doctor import diagnose
@@ -32,7 +33,7 @@ from memorist.organise.windows import Windows
 from memorist.recall.names import unheard
 from memorist.recall.pool import Limits, Query, run
 from memorist.recipes import Recipe, recipe_named, writing
-from memorist.results import Answer, Change, Check, Conflict, Erasure, Hit, Hits, Receipt, Verification
+from memorist.results import Answer, Change, Check, Contradiction, Erasure, Hit, Hits, Receipt, Verification
 from memorist.sources import FileOptions, from_document, from_messages, read, split_long
 from memorist.sources.checked import checked
 from memorist.store.protocol import INDEX, Job, Rows, Selection, Store
@@ -65,6 +66,7 @@ class Memory:
     ) -> None:
         self._store = store
         self._embedder = embedder
+        self._model = model
         self._recipe = recipe
         self._clock = clock
         self._organisers = (Windows(),)
@@ -72,7 +74,6 @@ class Memory:
         self._views = Views(store)
         writers = tuple(make() for make in recipe.writers)
         self._writing = Writing(store, self._views, embedder, writers, clock, logged(store, clock))
-        self._model = model
 
     @classmethod
     def open(
@@ -81,18 +82,19 @@ class Memory:
         *,
         embedder: Embedder | str | None = None,
         recipe: str = "default",
-        model: ChatModel | None = None,
+        model: ChatModel | str | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
     ) -> Memory:
         """Open the file, or create it.
 
         `embedder` is "minilm" (the default), "static" (far faster, less found) or an object of your own; a
-        store remembers whose vectors it holds, so one made with ours needs no naming again.
+        store remembers whose vectors it holds, so one made with ours needs no naming again. `model` is the language
+        model that `ask` and `organise` use, by name or an object of your own; it is not loaded before it is needed.
 
         Raises NotAStore, StoreTooNew, StoreReadOnly, StoreFull, StoreBusy, EmbedderMismatch, or InputError for a
         wrong path or recipe; the file is then untouched.
         """
-        chosen = recipe_named(recipe)
+        chosen, reader = recipe_named(recipe), model_named(model, path_of(path))
         if isinstance(embedder, str):
             embedder = embedder_named(embedder)
         store = SQLiteStore(path_of(path))
@@ -102,7 +104,7 @@ class Memory:
         except BaseException:
             store.close()
             raise
-        return cls(store, embedder, chosen, clock, model)
+        return cls(store, embedder, chosen, clock, reader)
 
     @classmethod
     def load(cls, archive: str | Path, path: str | Path, *, embedder: Embedder | str | None = None) -> Memory:
@@ -170,12 +172,12 @@ class Memory:
         around = Around(scope, self._embedder, None, partial(self._views.of, scope))
         return catch_up(self._store, self._recipe_organisers, around, self._clock)
 
-    def organise(self, options: Options = Options(), model: ChatModel | None = None) -> Run:
+    def organise(self, options: Options = Options(), model: ChatModel | str | None = None) -> Run:
         """Do the work of the recipe's writers for every owner, now; see `ScopedMemory.organise`."""
         return self._organise([scope for scope, _ in self.scopes()], options, model)
 
-    def _organise(self, scopes: Sequence[Scope], options: Options, model: ChatModel | None) -> Run:
-        asked = model or self._model
+    def _organise(self, scopes: Sequence[Scope], options: Options, model: ChatModel | str | None) -> Run:
+        asked = model_named(model) or self._model
         if not self._writing.writers:
             raise InputError(
                 f"the recipe {self._recipe.name} has nothing that a model writes; choose one of {', '.join(writing())}"
@@ -303,13 +305,12 @@ class ScopedMemory:
         what was true then, `known_at` for what was believed then; `where` filters on the header, such as
         `{"speaker": "Ana", "at": {"gte": "2025-05-01"}, "meta.topic": "travel"}`. Raises InputError.
         """
+        selection = selection_of(as_of, known_at, where)
+        return self._found(query, limits_of(k, budget), selection, utc(self._memory._clock()))
+
+    def _found(self, query: str, limits: Limits, selection: Selection, now: datetime) -> Hits:
+        """What a recall finds for a question asked at `now`."""
         memory = self._memory
-        limits = limits_of(k, budget)
-        selection = Selection(
-            parse_moment(as_of, "as_of") if as_of is not None else None,
-            parse_moment(known_at, "known_at") if known_at is not None else None,
-            {} if where is None else where,
-        )
         text = question_of(query)
         memory.settle(self.scope)
         searcher = memory._store.search(self.scope, selection)
@@ -319,7 +320,7 @@ class ScopedMemory:
             load=lambda rows: memory._store.cubes(self.scope, rows),
             views=partial(memory._views.of, self.scope),
             visible=self._visible(selection),
-            now=utc(memory._clock()),
+            now=now,
             limits=limits,
         )
         pool = run(memory._recipe.stages, asked, searcher)
@@ -332,11 +333,37 @@ class ScopedMemory:
             return lambda origin: None
         return partial(self._memory._store.visible, self.scope, selection)
 
-    def ask(self, question: str, *, budget: int = DEFAULT_BUDGET, where: Mapping[str, Any] | None = None) -> Answer:
-        """An answer from this memory with citations, or "I do not know" when the evidence is weak."""
-        return extractive.answer(
-            question_of(question), self.search(question, budget=budget, where=where), self._memory._embedder
+    def ask(
+        self,
+        question: str,
+        *,
+        model: ChatModel | str | None = None,
+        budget: int = DEFAULT_BUDGET,
+        as_of: datetime | str | None = None,
+        known_at: datetime | str | None = None,
+        where: Mapping[str, Any] | None = None,
+        options: AskOptions = AskOptions(),
+    ) -> Answer:
+        """An answer from this memory with citations, or "I do not know" when the evidence does not carry one.
+
+        `model` reads and writes it: a name such as "local:qwen2.5-coder-1.5b" or a ChatModel; "extractive" is none. By
+        default it is the model of `Memory.open`, and without one the answer is quoted sentences. `budget` is the
+        tokens of memories it may see; `as_of`, `known_at` and `where` are those of `search`.
+
+        A `model` named here that fails raises its ModelError. When that of `Memory.open` fails, the answer is
+        extractive and `Answer.problem` says why. The store is never touched. Raises InputError.
+        """
+        memory = self._memory
+        text, limits, selection = question_of(question), limits_of(None, budget), selection_of(as_of, known_at, where)
+        now = parse_moment(options.now, "now") if options.now is not None else utc(memory._clock())
+        sources = Sources(
+            search=lambda query: self._found(query, limits, selection, now),
+            embedder=memory._embedder,
+            versions=self.history,
         )
+        if model is None and memory._model is not None:
+            return ask_or_quote(text, now, budget, options, sources, memory._model)
+        return ask(text, now, budget, options, sources, model_named(model))
 
     def get(self, id: str) -> Cube:
         """A cube by id. Raises NotFound."""
@@ -386,7 +413,7 @@ class ScopedMemory:
         memory.settle(self.scope)
         return self.get(id)
 
-    def organise(self, options: Options = Options(), model: ChatModel | None = None) -> Run:
+    def organise(self, options: Options = Options(), model: ChatModel | str | None = None) -> Run:
         """Do what the recipe's writers have to do for this owner, now, and say what was done.
 
         Raises InputError when the recipe has no writers, ModelMissing without a model. What a model's failure leaves
@@ -426,7 +453,7 @@ class ScopedMemory:
         StateError for a job that indexes."""
         self._memory._store.cancel(self.scope, number)
 
-    def conflicts(self) -> list[Conflict]:
+    def conflicts(self) -> list[Contradiction]:
         """Facts that cannot all be true, and of which none may close another, by subject."""
         self._memory.settle(self.scope)
         return conflicts_of(self._memory._store, self._memory._views, self.scope)
@@ -522,6 +549,29 @@ def in_conversation(observation: Observation, at: datetime | None, user: str) ->
     nameless = observation.role == "user" and observation.speaker in (None, "User")
     speaker = user if nameless and user else observation.speaker
     return replace(observation, at=observation.at or at, session=session, speaker=speaker)
+
+
+def selection_of(
+    as_of: datetime | str | None, known_at: datetime | str | None, where: Mapping[str, Any] | None
+) -> Selection:
+    """Checked conditions. Raises InputError."""
+    return Selection(
+        parse_moment(as_of, "as_of") if as_of is not None else None,
+        parse_moment(known_at, "known_at") if known_at is not None else None,
+        {} if where is None else where,
+    )
+
+
+def model_named(model: ChatModel | str | None, store: Path | None = None) -> ChatModel | None:
+    """The model to read with, None for answers without one; `store` is the file beside which memorist.toml may lie.
+    Raises ModelMissing or InputError for a name."""
+    if model is None or model == EXTRACTIVE:
+        return None
+    if isinstance(model, str):
+        from memorist.models.naming import chat_named
+
+        return chat_named(model, store=store)
+    return model
 
 
 def limits_of(k: int | None, budget: int | None) -> Limits:

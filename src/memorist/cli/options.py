@@ -85,7 +85,7 @@ class ScopeOptions(StoreOptions):
 
 Model = Annotated[
     str | None,
-    Parameter(name="--model", help="The language model, such as local:smollm2-135m; see: memorist models."),
+    Parameter(group=SHARED, help="The language model, such as local:smollm2-135m; see: memorist models."),
 ]
 """For every command that may use one; `memorist.models.naming.chat_named` makes it."""
 

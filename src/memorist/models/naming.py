@@ -35,15 +35,15 @@ KINDS = "local:NAME, openai:NAME, anthropic:NAME, gemini:NAME, azure:NAME, http:
 def chat_named(name: str | None = None, *, store: Path | None = None, tell: Progress = untold) -> ChatModel:
     """The model of this name, else of $MEMORIST_MODEL, else the default of memorist.toml.
 
-    `store` is the file beside which memorist.toml may lie; `tell` hears about weights that are joined. Nothing is loaded
-    or called yet. Raises ModelMissing or InputError.
+    `store` is the file beside which memorist.toml may lie; `tell` hears about weights that are joined. Nothing is
+    loaded or called yet. Raises ModelMissing or InputError.
     """
     settings = settings_for(store)
     wanted = chosen(name, settings)
     if wanted is None:
         raise ModelMissing(
-            f"no language model is configured; name one ({KINDS}), set {MODEL_VARIABLE}, or write {FILE}. On this machine:"
-            " pip install 'memorist[local]', then local:gemma-3-270m"
+            f"no language model is configured; name one ({KINDS}), set {MODEL_VARIABLE}, or write {FILE}. On this"
+            " machine: pip install 'memorist[local]', then local:gemma-3-270m"
         )
     return model_of(wanted, settings, tell)
 

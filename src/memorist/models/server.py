@@ -1,12 +1,13 @@
 """A local endpoint of OpenAI's protocol for tests, demonstrations and other programs: any model of ours behind it.
 
-`/v1/chat/completions` (streamed or whole, tools, JSON schema), `/v1/models`, `/v1/embeddings` with the default embedder.
+`/v1/chat/completions` (streamed or whole, tools, JSON schema), `/v1/models`, and `/v1/embeddings` with the default
+embedder.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from memorist.errors import InputError, MemoristError, ModelBusy, ModelMissing, ModelRefused
@@ -179,7 +180,7 @@ def request_of(body: Mapping[str, Any]) -> Request:
 def message_of(message: Mapping[str, Any]) -> Message:
     """One message; of content in parts, the texts."""
     content = message.get("content") or ""
-    if isinstance(content, Sequence) and not isinstance(content, str):
+    if not isinstance(content, str):
         content = "".join(part["text"] for part in content)
     role = {"developer": "system"}.get(message["role"], message["role"])
     if role not in ("system", "user", "assistant", "tool"):

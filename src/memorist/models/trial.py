@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from memorist.errors import ModelError
+from memorist.errors import ModelError, ModelMissing, ModelUnreachable
 from memorist.models.chat import ChatModel, Message, Request, Tool, Usage
 from memorist.models.structured import structured
 
@@ -42,20 +42,23 @@ class Trial:
 
 
 def tried(model: ChatModel) -> list[Trial]:
-    """All three, with the model loaded first, so that the speed is its own."""
+    """All three, with the model loaded first, so that the speed is its own. Unreachable, it is tried once."""
     try:
         model.count(["ready"])
+        first = attempt("text", lambda: words(model))
     except ModelError as error:
-        return [Trial("load", False, str(error), Usage())]
-    return [attempt("text", lambda: words(model)), attempt("structured", lambda: person(model)),
-            attempt("tool call", lambda: called(model))]  # fmt: skip
+        return [Trial("reach it", False, str(error), Usage())]
+    others = attempt("structured", lambda: person(model)), attempt("tool call", lambda: called(model))
+    return [first, *others]
 
 
 def attempt(what: str, work: Callable[[], tuple[bool, str, Usage]]) -> Trial:
-    """One trial; a model's error is its result."""
+    """One trial; a model's error is its result. Raises ModelMissing and ModelUnreachable."""
     begin = time.perf_counter()
     try:
         return Trial(what, *work())
+    except (ModelMissing, ModelUnreachable):
+        raise
     except ModelError as error:
         return Trial(what, False, f"{type(error).__name__}: {error}", Usage(seconds=time.perf_counter() - begin))
 
