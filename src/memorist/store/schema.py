@@ -89,7 +89,21 @@ CREATE TABLE marks (
 CREATE INDEX cubes_origin ON cubes (owner, origin, revision) WHERE origin NOT IN ('source', 'windows');
 """
 
-MIGRATIONS: tuple[str, ...] = (CREATE, MARKS)
+FACTS = """
+-- More vectors of a derived cube (float16, one after the other), and what only its organiser can read.
+ALTER TABLE features ADD COLUMN vectors BLOB;
+ALTER TABLE features ADD COLUMN data BLOB;
+
+-- What an extractor found in an episode, asked for or brought along: a rebuild asks nobody again. `text` is the digest
+-- of the episode's words.
+CREATE TABLE extractions (
+  row INTEGER PRIMARY KEY REFERENCES cubes ON DELETE CASCADE,
+  extractor TEXT NOT NULL, text TEXT NOT NULL, value TEXT NOT NULL
+);
+CREATE INDEX extractions_text ON extractions (text);
+"""
+
+MIGRATIONS: tuple[str, ...] = (CREATE, MARKS, FACTS)
 """MIGRATIONS[n] takes version n to n + 1; version 0 is the empty file."""
 
 VERSION = len(MIGRATIONS)
