@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from memorist.organise.fact_cube import ORIGIN
 from memorist.organise.synonyms import PhraseIndex

@@ -276,7 +276,7 @@ def merged(parts: Parts, count: int, edges: Sequence[Edges]) -> Parts:
 
 
 def degrees(known: Reals, count: int, edges: Sequence[Edges]) -> Reals:
-    """The sums of the nodes' weights after a change. What is next to nothing is nothing: sums of cosines are rounded."""
+    """The sums of the nodes' weights after a change; what rounding leaves of nothing is nothing."""
     source, _, weight = joined(edges)
     total = np.zeros(count)
     total[: len(known)] = known
