@@ -18,6 +18,7 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
@@ -98,7 +99,7 @@ def passages(shape: Shape, seed: int) -> Iterator[Observation]:
         yield Observation("\n".join(lines), role="document", source=f"synthetic {seed}", key=str(count))
 
 
-def phrase(number: int, known: Sequence[str]) -> str:
+def phrase(number: int, known: npt.NDArray[np.str_]) -> str:
     """A name of two words; every twentieth is that of the one before with a word more, so the two are synonyms."""
     base, more = (number - 1, " city") if number % 20 == 0 and number else (number, "")
     return f"{known[base % VOCABULARY]} {known[(base * 7919 + base // VOCABULARY) % VOCABULARY]}{more}"
@@ -284,8 +285,9 @@ def igraph_ms(
     once = source < target
     seeds, mass = (np.stack(column) for column in zip(*asked[:10]))
     file = folder / "edges.npz"
-    edges = {"source": source[once], "target": target[once], "weight": weight[once]}
-    np.savez(file, count=int(max(source.max(), target.max())) + 1, seeds=seeds, mass=mass, **edges)
+    count = np.array(int(max(source.max(), target.max())) + 1)
+    edges = source[once], target[once], weight[once]
+    np.savez(file, count=count, seeds=seeds, mass=mass, source=edges[0], target=edges[1], weight=edges[2])
     found = subprocess.run([str(python), "-c", IGRAPH, str(file)], capture_output=True, text=True, check=True)
     return float(found.stdout)
 
