@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -89,7 +90,7 @@ def unpack(kept: Kept) -> FactCube:
         np.fromiter((key_of(text) >> 1 for text in phrased.texts()), np.int64, count),
         kept.vectors[:count],
         kept.vectors[count:],
-        tuple(kept.data[a:b] for a, b in zip(edges, edges[1:])),
+        tuple(kept.data[a:b] for a, b in pairwise(edges.tolist())),
         codes.reshape(len(phrases), -1),
         np.frombuffer(kept.data[begin + 4 * coded :], SYNONYM),
     )

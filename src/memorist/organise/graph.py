@@ -6,14 +6,15 @@ nothing waits for a model here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from memorist.ids import derived_id, digest
 from memorist.models.embedder import Embedder
 from memorist.organise.extract.extraction import Extractor, Fact, load_facts, phrase_of
-from memorist.organise.fact_cube import ORIGIN, Phrased, line_of, pack
+from memorist.organise.fact_cube import ORIGIN, Codes, Phrased, Synonyms, line_of, pack
 from memorist.organise.protocol import Around
 from memorist.organise.synonyms import PhraseIndex, codes_of
 from memorist.store.protocol import Derived, Halves, Organised, Stretch, Turn
@@ -53,44 +54,64 @@ class FactOrganiser:
 
 def cubes_of(speaking: Sequence[tuple[Turn, Sequence[Fact], str]], around: Around) -> list[Derived]:
     """The cubes of a batch: all that is new to the memory is embedded at once."""
+    if not speaking:
+        return []
     phrased = [phrased_of(facts) for _, facts, _ in speaking]
     index = around.view(ORIGIN, PhraseIndex)
-    every = list(dict.fromkeys(phrase for one in phrased for phrase in one.phrases))
-    known = index.known(every)
+    phrases = list(dict.fromkeys(phrase for one in phrased for phrase in one.phrases))
     texts = list(dict.fromkeys(text for one in phrased for text in one.texts()))
-    fresh = [phrase for phrase in every if phrase not in known]
+    known = index.known(phrases)
+    fresh = [phrase for phrase in phrases if phrase not in known]
     made = embedded([*fresh, *texts], around.embedder)
-    vectors = known | dict(zip(fresh, made))
-    facts = dict(zip(texts, made[len(fresh) :]))
-    stacked = np.stack([vectors[phrase] for phrase in every]) if every else np.empty((0, 1), np.float16)
-    codes = codes_of(every, stacked)
-    synonyms = index.synonyms(every, stacked, codes)
-    place = {phrase: number for number, phrase in enumerate(every)}
-    bounds = np.searchsorted(synonyms["phrase"], np.arange(len(every) + 1))
-    cubes = []
-    for (turn, said, extractor), one in zip(speaking, phrased):
-        own = [place[phrase] for phrase in one.phrases]
-        alike = [synonyms[bounds[number] : bounds[number + 1]].copy() for number in own]
-        for number, pairs in enumerate(alike):
-            pairs["phrase"] = number
-        lines = one.texts()
-        cubes.append(
-            Derived(
-                id=cube_id(turn),
-                origin=ORIGIN,
-                text="\n".join(line_of(fact) for fact in said),
-                members=(turn.row,),
-                trust=turn.trust,
-                agent=turn.agent,
-                session=turn.session,
-                at=turn.at,
-                valid_from=turn.valid_from,
-                meta={"extractor": extractor, "phrases": one.phrases, "facts": one.facts},
-                vectors=np.stack([*(facts[text] for text in lines), *(vectors[phrase] for phrase in one.phrases)]),
-                data=pack([pack_terms(text) for text in lines], codes[own], np.concatenate(alike)),
-            )
-        )
-    return cubes
+    known |= dict(zip(fresh, zip(made, codes_of(fresh, made[: len(fresh)]))))
+    vectors, codes = (np.stack(column) for column in zip(*(known[phrase] for phrase in phrases)))
+    batch = Batch(
+        {phrase: place for place, phrase in enumerate(phrases)},
+        vectors,
+        codes,
+        index.synonyms(phrases, vectors, codes),
+        dict(zip(texts, made[len(fresh) :])),
+    )
+    return [cube_of(turn, facts, extractor, one, batch) for (turn, facts, extractor), one in zip(speaking, phrased)]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What is known of the phrases and facts of a batch; `synonyms` rise by the phrase's place."""
+
+    places: Mapping[str, int]
+    vectors: Halves
+    codes: Codes
+    synonyms: Synonyms
+    facts: Mapping[str, Halves]
+
+    def synonyms_of(self, places: Sequence[int]) -> Synonyms:
+        """The synonyms of some phrases, which are numbered anew in this order."""
+        low = np.searchsorted(self.synonyms["phrase"], places, "left")
+        high = np.searchsorted(self.synonyms["phrase"], places, "right")
+        found = np.concatenate([self.synonyms[a:b] for a, b in zip(low, high)])
+        found["phrase"] = np.repeat(np.arange(len(places)), high - low)
+        return found
+
+
+def cube_of(turn: Turn, facts: Sequence[Fact], extractor: str, one: Phrased, batch: Batch) -> Derived:
+    """The cube of an episode."""
+    places = [batch.places[phrase] for phrase in one.phrases]
+    texts = one.texts()
+    return Derived(
+        id=cube_id(turn),
+        origin=ORIGIN,
+        text="\n".join(line_of(fact) for fact in facts),
+        members=(turn.row,),
+        trust=turn.trust,
+        agent=turn.agent,
+        session=turn.session,
+        at=turn.at,
+        valid_from=turn.valid_from,
+        meta={"extractor": extractor, "phrases": one.phrases, "facts": one.facts},
+        vectors=np.concatenate([np.stack([batch.facts[text] for text in texts]), batch.vectors[places]]),
+        data=pack([pack_terms(text) for text in texts], batch.codes[places], batch.synonyms_of(places)),
+    )
 
 
 def phrased_of(facts: Sequence[Fact]) -> Phrased:

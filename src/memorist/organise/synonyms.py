@@ -90,6 +90,7 @@ class PhraseIndex:
         self._levels: list[Level] = []
         self._keys = np.empty(0, np.uint64)
         self._vectors = np.empty((0, 0), np.float16)
+        self._codes = np.empty((0, TABLES), np.uint32)
         self._mentions = np.empty(0, np.int32)
 
     def take(self, kept: Sequence[Kept]) -> PhraseIndex:
@@ -108,10 +109,10 @@ class PhraseIndex:
             )
         return self
 
-    def known(self, phrases: Sequence[str]) -> dict[str, npt.NDArray[np.float16]]:
-        """The vectors of those phrases that are there."""
+    def known(self, phrases: Sequence[str]) -> dict[str, tuple[Halves, Codes]]:
+        """The vectors and codes of those phrases that were ever there."""
         found = {phrase: self._slots.get(key_of(phrase), -1) for phrase in phrases}
-        return {phrase: self._vectors[slot] for phrase, slot in found.items() if slot >= 0}
+        return {phrase: (self._vectors[slot], self._codes[slot]) for phrase, slot in found.items() if slot >= 0}
 
     def nearest(self, vector: npt.NDArray[np.float32], count: int) -> tuple[Keys, npt.NDArray[np.float32]]:
         """The keys of the `count` phrases nearest to a vector, best first, and their cosines; all are compared."""
@@ -171,10 +172,11 @@ class PhraseIndex:
             if not self._vectors.shape[1]:
                 self._vectors = np.empty((0, cube.phrase_vectors.shape[1]), np.float16)
             self._keys, self._mentions = grown(self._keys, room), grown(self._mentions, room)
-            self._vectors = grown(self._vectors, room)
+            self._vectors, self._codes = grown(self._vectors, room), grown(self._codes, room)
         if new:
-            first = size - len(new)
-            self._keys[first:size], self._vectors[first:size] = cube.keys[new], cube.phrase_vectors[new]
+            added = slice(size - len(new), size)
+            self._keys[added], self._codes[added] = cube.keys[new], cube.codes[new]
+            self._vectors[added] = cube.phrase_vectors[new]
         self._mentions[slots] += 1
         return new
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -18,11 +19,14 @@ from memorist.recall.pool import Pool, Query
 from memorist.recall.score import covered, fused, scaled
 from memorist.store.bm25 import idf, saturation
 from memorist.store.products import times
-from memorist.store.protocol import Features, Floats, Rows, Searcher
+from memorist.store.protocol import Floats, Rows, Searcher
 from memorist.store.search import best, distinct, promising
 
 NEAR = 128
 """Facts, and passages, that are looked at by each of meaning and words."""
+
+MORE = 4
+"""So many times more passages are looked at as are wanted: the view may not show all of them."""
 
 ENOUGH = 4_096
 """Up to this many facts are all compared in full."""
@@ -72,27 +76,33 @@ class Associate:
         rows = distinct(np.concatenate([pool.rows, searcher.dense(query.vector, near)]))
         if self.words:
             rows = distinct(np.concatenate([rows, searcher.lexical(query.terms, near)]))
+        candidates = self.judged(query, searcher, rows)
         found = self.recognised(facts_for(query, graph, searcher, self.facts, self.words))
         seeds, mass = self.seeds(query, graph, found)
-        if not len(seeds):
-            return self.scored(query, searcher, rows, None, {})
-        own = self.own_scores(query, searcher.features(rows, query.terms, query.vector))
-        nodes, weights = graph.passages(rows), self.passages * scaled(own).astype(np.float64)
-        inside = (nodes >= 0) & (weights > 0)
-        starts, masses = np.concatenate([seeds, nodes[inside]]), np.concatenate([mass, weights[inside]])
-        parts, degree = (*graph.said, *graph.alike), graph.said_degree + graph.alike_degree
-        if not self.synonyms:
+        if not len(seeds) or not len(rows):
+            return candidates
+        own = self.passages * scaled(candidates.columns["score"]).astype(np.float64)
+        nodes = graph.passages(rows)
+        inside = (nodes >= 0) & (own > 0)
+        rank = self.walk(graph, np.concatenate([seeds, nodes[inside]]), np.concatenate([mass, own[inside]]))
+        every = distinct(np.concatenate([rows, self.reached(graph, rank, searcher, near)]))
+        walked = np.zeros(len(every), np.float32)
+        nodes = graph.passages(every)
+        walked[nodes >= 0] = rank[nodes[nodes >= 0]]
+        alone = nodes < 0  # without a fact, and so without edges: a walk that starts there starts anew
+        started = own[np.searchsorted(rows, every[alone])] / (mass.sum() + own[inside].sum())
+        walked[alone] = (1 - self.follow) * started
+        judged = self.judged(query, searcher, every)
+        paths = Paths(query, graph, found, frozenset(seeds.tolist()))
+        return replace(judged, columns={**judged.columns, "graph": walked, "score": walked}, paths=paths)
+
+    def walk(self, graph: FactGraph, seeds: Nodes, mass: Reals) -> Reals:
+        """Where the walk is, by node."""
+        if self.synonyms:
+            parts, degree = (*graph.said, *graph.alike), graph.said_degree + graph.alike_degree
+        else:
             parts, degree = graph.said, graph.said_degree
-        rank = pagerank(parts, degree, starts, masses, follow=self.follow)
-        reached = self.reached(graph, rank, searcher, near)
-        lone = {int(row): float(weight) for row, node, weight in zip(rows, nodes, weights) if node < 0}
-        lone = {row: (1 - self.follow) * weight / masses.sum() for row, weight in lone.items()}
-        ranks = {int(graph.ledger.episodes[node]): float(rank[node]) for node in reached} | lone
-        led = {int(row): float(rank[node]) for row, node in zip(rows, nodes) if node >= 0}
-        scored = self.scored(
-            query, searcher, distinct(np.concatenate([rows, reached_rows(graph, reached)])), led | ranks, {}
-        )
-        return replace(scored, paths=Paths(query, graph, found, seeds))
+        return pagerank(parts, degree, seeds, mass, follow=self.follow)
 
     def recognised(self, found: Found) -> Found:
         """The facts worth starting from."""
@@ -121,37 +131,21 @@ class Associate:
         chosen = np.argsort(-weights, kind="stable")[: self.phrases]
         return nodes[chosen], weights[chosen]
 
-    def own_scores(self, query: Query, features: Features) -> Floats:
-        """What passages are worth by themselves."""
+    def judged(self, query: Query, searcher: Searcher, rows: Rows) -> Pool:
+        """A pool of the rows, scored by themselves."""
+        features = searcher.features(rows, query.terms, query.vector)
         if not self.words:
-            return features.cosine
-        return fused(features.cosine, covered(features, features.counts, features.lengths))
+            return Pool(rows, {"cosine": features.cosine, "score": features.cosine}, features)
+        lexical = covered(features, features.counts, features.lengths)
+        columns = {"cosine": features.cosine, "lexical": lexical, "score": fused(features.cosine, lexical)}
+        return Pool(rows, columns, features)
 
-    def reached(self, graph: FactGraph, rank: Reals, searcher: Searcher, limit: int) -> Nodes:
+    def reached(self, graph: FactGraph, rank: Reals, searcher: Searcher, limit: int) -> Rows:
         """The passages of the searcher's view where the walk is most often."""
         nodes = np.flatnonzero((rank > 0) & (graph.ledger.episodes[: len(rank)] >= 0))
-        nodes = best(nodes, rank[nodes].astype(np.float32), 4 * limit)
-        rows = graph.ledger.episodes[nodes]
-        seen = np.isin(rows, searcher.allowed(rows))
-        return np.asarray(nodes[seen][:limit], np.int64)
-
-    def scored(
-        self, query: Query, searcher: Searcher, rows: Rows, ranks: Mapping[int, float] | None, notes: Mapping[int, str]
-    ) -> Pool:
-        """A pool of the rows, scored by the walk, else by themselves."""
-        features = searcher.features(rows, query.terms, query.vector)
-        columns = {"cosine": features.cosine}
-        if self.words:
-            columns["lexical"] = covered(features, features.counts, features.lengths)
-        if ranks is None:
-            return Pool(rows, {**columns, "score": self.own_scores(query, features)}, features)
-        walk = np.array([ranks.get(row, 0.0) for row in rows.tolist()], np.float32)
-        return Pool(rows, {**columns, "graph": walk, "score": walk}, features)
-
-
-def reached_rows(graph: FactGraph, nodes: Nodes) -> Rows:
-    """The episodes of passage nodes."""
-    return np.asarray(graph.ledger.episodes[nodes], np.int64)
+        nodes = best(nodes, rank[nodes].astype(np.float32), MORE * limit)
+        rows = searcher.allowed(np.asarray(graph.ledger.episodes[nodes], np.int64))
+        return rows[:limit]
 
 
 def facts_for(query: Query, graph: FactGraph, searcher: Searcher, count: int, words: bool) -> Found:
@@ -195,7 +189,7 @@ def fact_coverage(query: Query, graph: FactGraph, searcher: Searcher) -> Floats:
 class Paths(Mapping[int, str]):
     """Which facts led to a passage, by its row; told only when asked."""
 
-    def __init__(self, query: Query, graph: FactGraph, found: Found, seeds: Nodes) -> None:
+    def __init__(self, query: Query, graph: FactGraph, found: Found, seeds: frozenset[int]) -> None:
         self._query, self._graph, self._found, self._seeds = query, graph, found, seeds
 
     def __getitem__(self, row: int) -> str:
@@ -211,27 +205,41 @@ class Paths(Mapping[int, str]):
         return len(self._graph.ledger.passages)
 
     def _tell(self, row: int) -> Iterator[str]:
-        """Each fact with the phrase by which it reaches the passage, or the two, one of which is the passage's."""
+        """Each fact with the phrase by which it reaches the passage, or with a step, whose end stands in it."""
         node = int(self._graph.passages(np.array([row]))[0])
         if node < 0:
             return
         names = self._graph.ledger.names
         inside = {one for one, _, kind in self._graph.neighbours(node) if kind == "said"}
-        for place in self._found.places.tolist():
-            ends = [end for end in dict.fromkeys(self._graph.ledger.ends[place].tolist()) if end in self._seeds]
-            direct = [end for end in ends if end in inside]
-            if direct:
-                yield f"{self.fact(place)} (by {names[direct[0]]})"
-                continue
-            steps = ((end, one, kind) for end in ends for one, _, kind in self._graph.neighbours(end) if one in inside)
-            for end, one, kind in steps:
-                sign = "~" if kind == "alike" else "→"
-                yield f"{self.fact(place)} (by {names[end]} {sign} {names[one]})"
-                break
+        for fact, (start, steps) in zip(self.facts, self._starts):
+            direct = next((end for end in start if end in inside), None)
+            if direct is not None:
+                yield f"{fact} (by {names[direct]})"
+            elif (step := next((step for step in steps if step[1] in inside), None)) is not None:
+                yield f"{fact} (by {names[step[0]]} {step[2]} {names[step[1]]})"
 
-    def fact(self, place: int) -> str:
-        """A fact as its passage says it."""
-        ledger = self._graph.ledger
-        row = int(ledger.sources[place])
-        cube = self._query.load([row]).get(row)
-        return cube.text.splitlines()[int(ledger.orders[place])] if cube else "a fact that is gone"
+    @cached_property
+    def facts(self) -> list[str]:
+        """The facts as their passages say them."""
+        ledger, places = self._graph.ledger, self._found.places
+        rows = ledger.sources[places].tolist()
+        cubes = self._query.load(rows)
+        lines = [cubes[row].text.splitlines() if row in cubes else [] for row in rows]
+        return [
+            line[order] if order < len(line) else "a fact that is gone"
+            for line, order in zip(lines, ledger.orders[places].tolist())
+        ]
+
+    @cached_property
+    def _starts(self) -> list[tuple[list[int], list[tuple[int, int, str]]]]:
+        """Of each fact, the phrases that the walk starts from, and the steps from these: (from, to, sign)."""
+        found = []
+        for ends in self._graph.ledger.ends[self._found.places].tolist():
+            start = [end for end in dict.fromkeys(ends) if end in self._seeds]
+            steps = [
+                (end, one, "~" if kind == "alike" else "→")
+                for end in start
+                for one, _, kind in self._graph.neighbours(end)
+            ]
+            found.append((start, steps))
+        return found

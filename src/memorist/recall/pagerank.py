@@ -72,30 +72,29 @@ def pagerank(
     follow: float = FOLLOW,
     tolerance: float = TOLERANCE,
 ) -> Reals:
-    """float64 [nodes]: where a walk is that starts at the seeds in proportion to `mass`; sums to at most 1.
+    """float64 [nodes]: where a walk is that starts at the seeds in proportion to `mass`; sums to 1.
 
-    `degree` [nodes] are the sums of the nodes' weights. A node without edges returns what it gets to the seeds, which
-    changes nothing in the order: it is left out, and all is scaled to 1 in the end.
+    `degree` [nodes] are the sums of the nodes' weights. A walk at a node without edges starts anew: that scales all
+    ranks alike, so it is left out, and the sum is less than 1 then.
     """
     rank = np.zeros(len(degree))
     waiting = np.zeros(len(degree))
     waiting[seeds] = mass / mass.sum()
     least = tolerance * degree
-    alone = degree == 0
+    outward = np.divide(follow, degree, out=np.zeros(len(degree)), where=degree > 0)
     frontier = seeds
     while len(frontier):
         moving = waiting[frontier]
         waiting[frontier] = 0
-        rank[frontier] += np.where(alone[frontier], moving, (1 - follow) * moving)
-        share = np.where(alone[frontier], 0, follow * moving / np.where(alone[frontier], 1, degree[frontier]))
-        reached = []
+        rank[frontier] += (1 - follow) * moving
+        share = outward[frontier] * moving
+        reached = [frontier[:0]]
         for part in parts:
             place, target, weight = part.edges(frontier)
             np.add.at(waiting, target, share[place] * weight)
             reached.append(target)
-        frontier = over(waiting, least, np.concatenate(reached)) if reached else seeds[:0]
-    rank += (1 - follow) * waiting  # what waits is at most the tolerance: it is counted where it stands
-    return np.asarray(rank / rank.sum(), np.float64)
+        frontier = over(waiting, least, np.concatenate(reached))
+    return np.asarray(rank + waiting, np.float64)  # what waits stands where it is: it is at most the tolerance
 
 
 def over(waiting: Reals, least: Reals, reached: Nodes) -> Nodes:

@@ -164,7 +164,7 @@ def by_place(sentence: Span, topic: str, grammar: Sequence[tuple[str, str, str]]
 
 
 def name_of(token: Token, topic: str) -> str:
-    """The phrase around a word: the name it is part of, else its noun with what describes it. A pronoun is the topic."""
+    """The phrase around a word: its name, else its noun with what describes it. Pronouns are the topic."""
     if token.lower_ in THIRD:
         return topic
     for span in token.sent.ents:
