@@ -57,6 +57,9 @@ class AsyncMemory:
     compact = of_memory(Memory.compact)
     verify = of_memory(Memory.verify)
     doctor = of_memory(Memory.doctor)
+    reembed = of_memory(Memory.reembed)
+    reembedding = of_memory(Memory.reembedding)
+    cancel_reembedding = of_memory(Memory.cancel_reembedding)
     close = of_memory(Memory.close)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from memorist.errors import InputError
-from memorist.organise.protocol import RecipeOrganiser
+from memorist.organise.protocol import OwnVectors, RecipeOrganiser
 from memorist.recall.candidates import dated, dense, dense_seeds, lexical, lexical_seeds, neighbours
 from memorist.recall.pool import Stage
 from memorist.recall.score import by_both, by_meaning, by_ranks, by_window, by_words
@@ -48,3 +48,9 @@ def recipe_named(name: str) -> Recipe:
     if name not in RECIPES:
         raise InputError(f"there is no recipe {name!r}; choose one of {', '.join(RECIPES)}")
     return RECIPES[name]
+
+
+def derived_anew() -> list[str]:
+    """Origins whose cubes are derived again when the embedder changes: their vectors are not those of their texts."""
+    makers = {make for recipe in RECIPES.values() for make in recipe.organisers}
+    return sorted(organiser.name for make in makers if isinstance(organiser := make(), OwnVectors))

@@ -89,7 +89,15 @@ CREATE TABLE marks (
 CREATE INDEX cubes_origin ON cubes (owner, origin, revision) WHERE origin NOT IN ('source', 'windows');
 """
 
-MIGRATIONS: tuple[str, ...] = (CREATE, MARKS)
+BESIDE = """
+-- Vectors of the embedder that the store is being changed to. One that is written anew meanwhile is of another text.
+CREATE TABLE beside (row INTEGER PRIMARY KEY REFERENCES features ON DELETE CASCADE, vector BLOB NOT NULL);
+CREATE TRIGGER beside_is_of_now AFTER UPDATE OF vector ON features BEGIN
+  DELETE FROM beside WHERE row = NEW.row;
+END;
+"""
+
+MIGRATIONS: tuple[str, ...] = (CREATE, MARKS, BESIDE)
 """MIGRATIONS[n] takes version n to n + 1; version 0 is the empty file."""
 
 VERSION = len(MIGRATIONS)
