@@ -393,7 +393,10 @@ class Store(Protocol):
         ...
 
     def passages(self, after: int, limit: int) -> list[Passage]:
-        """What still lacks a vector beside, of all owners, by rising row beyond `after`; for the administrator."""
+        """What still lacks a vector beside, of all owners, by rising row beyond `after`; for the administrator.
+
+        None when no vectors are being made beside.
+        """
         ...
 
     def embed_beside(self, identity: Identity, vectors: Mapping[Passage, Vectors]) -> None:

@@ -79,7 +79,9 @@ def progress(db: sqlite3.Connection) -> Reembedding | None:
 
 
 def passages(db: sqlite3.Connection, after: int, limit: int) -> list[Passage]:
-    """Cubes beyond a row that lack a vector beside."""
+    """Cubes beyond a row that lack a vector beside; none when none are being made."""
+    if target(db) is None:
+        return []
     sql = (
         "SELECT f.row, c.revision, c.origin = 'source', c.speaker, c.text, c.at FROM features f"
         f" JOIN cubes c ON c.row = f.row WHERE f.row > :after AND {LACKING} ORDER BY f.row LIMIT :limit"
