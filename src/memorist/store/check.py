@@ -78,4 +78,13 @@ def problems_of(db: sqlite3.Connection, dimension: int) -> list[str]:
     (number,) = db.execute(wrong, {"size": 2 * dimension}).fetchone()
     if number:
         problems.append(f"{number} vectors do not have {dimension} dimensions")
+    beside = (
+        "SELECT COUNT(*) FROM beside WHERE length(vector) IS NOT"
+        " (SELECT 2 * json_extract(value, '$.identity.dimension') FROM meta WHERE name = 'reembedding')"
+    )
+    (number,) = db.execute(beside).fetchone()
+    if number:
+        problems.append(
+            f"{number} vectors lie beside that belong to no re-embedding; end it: memorist reembed --cancel"
+        )
     return problems
