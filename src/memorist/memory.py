@@ -358,8 +358,7 @@ def hit_of(cube: Cube, place: int, pool: Any) -> Hit:
         name: round(float(values[place]), 4) for name, values in pool.columns.items() if name != "score"
     }
     row = int(pool.rows[place])
-    if row in pool.notes:
-        why["also"] = pool.notes[row]
+    why |= {name: by_row[row] for name, by_row in pool.notes.items() if row in by_row}
     return Hit(
         id=cube.id,
         text=cube.text,

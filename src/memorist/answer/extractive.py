@@ -32,7 +32,7 @@ SHARED_WORDS, HIT_SHARE, QUESTION = 0.3, 0.5, 0.2
 
 UNKNOWN = "I do not know."
 METHOD = "extractive"
-SENTENCE = re.compile(r"(?<=[.!?…])[\"')\]]*\s+|\n+")
+SENTENCE = re.compile(r"(?<=[.!?…])[\"')\]]*\s+|(?<=[。！？])|\n+")
 LEAST_LETTERS = 2
 
 

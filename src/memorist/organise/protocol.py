@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,7 +10,7 @@ from memorist.cube import Scope
 from memorist.models.chat import ChatModel
 from memorist.models.embedder import Embedder
 from memorist.store.protocol import Organised, Stretch
-from memorist.store.views import V
+from memorist.store.views import ViewOf
 
 
 class Organiser(Protocol):
@@ -38,7 +38,7 @@ class Around:
     scope: Scope
     embedder: Embedder
     model: ChatModel | None
-    view: Callable[[str, Callable[[], V]], V]
+    view: ViewOf
     """`view(origin, make)`: the owner's derived cubes of an origin as a `View`, current."""
 
 

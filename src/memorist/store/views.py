@@ -29,6 +29,14 @@ class View(Protocol):
 V = TypeVar("V", bound=View)
 
 
+class ViewOf(Protocol):
+    """Whose views they are is settled; `view(origin, make)` gives the owner's derived cubes of an origin, current."""
+
+    def __call__(self, origin: str, make: Callable[[], V]) -> V:
+        """The view that `make` begins."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
     """A view, and what it has seen of the store."""
