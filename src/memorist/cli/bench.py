@@ -74,6 +74,28 @@ def answers(*, data: Data, out: Out = None, debug: Debug = False) -> int:
 
 
 @bench.command
+def sessions(*, data: Data, out: Out = None, debug: Debug = False) -> int:
+    """Measure MemGAS and its parts by the sessions that hold the evidence.
+
+    For example:
+
+        memorist bench sessions --data dev_colleagues
+
+    Parameters
+    ----------
+    data
+        Files in LoCoMo's format, or dev_colleagues and dev_assistant, which are ours.
+    out
+        Write the numbers to this file, too.
+    """
+    writable(out)
+    from memorist.bench.sessions import run
+
+    run(data, out, console())
+    return OK
+
+
+@bench.command
 def scale(*, sizes: str = "10000,100000", out: Out = None, debug: Debug = False) -> int:
     """Measure the time to add and search in stores of these sizes.
 

@@ -23,8 +23,8 @@ from memorist.store.protocol import Features, Floats, Rows, Searcher
 
 Doubles = npt.NDArray[np.float64]
 
-SHARE = 0.25
-"""What a sitting's score is worth to its turns, in units of theirs."""
+SHARE = 0.1
+"""What a sitting's score is worth to its turns, in units of theirs; more loses (docs/results/granularity.md)."""
 
 SEEDS = 15
 """Nodes that pass their score on."""
@@ -34,7 +34,7 @@ FOLLOWED = 0.1
 
 LEAST_ENTROPY = 1e-3
 
-MEAN_ENTROPY = 0.7
+MEAN_ENTROPY = 0.95
 """The temperature is the one at which the granularities' entropies, over the greatest possible, have this mean: then it
 fits the spread of the similarities, whatever the embedder."""
 
