@@ -13,8 +13,8 @@ import re
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 
@@ -23,10 +23,11 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from memorist.bench.conversations import Conversation, Question, conversations
-from memorist.bench.locomo import add_all
-from memorist.memory import Memory, ScopedMemory
-from memorist.models.minilm import MiniLM
+from memorist.bench.data import located
+from memorist.bench.suite import Source, Task, records_of
+from memorist.bench.suites.locomo import LOCOMO, name_of
+from memorist.bench.system import WHEN, RecipeSystem
+from memorist.memory import ScopedMemory
 from memorist.organise.association import EACH, Places, Sittings, associated
 from memorist.organise.digest import Digest, digest_of
 from memorist.organise.granularity import GRANULARITIES, ORIGIN, TURNS, pieces_of, texts_of, unit
@@ -137,19 +138,22 @@ METHODS: Mapping[str, Method] = {
 
 def run(data: Sequence[str | Path], out: Path | None, console: Console) -> list[Row]:
     """Measure all methods in both settings, print a table, and write the rows as JSON to `out`."""
-    found = conversations(data)
+    files = tuple(located(one) for one in data)
+    dataset = LOCOMO.load(Source(files))
+    told = {name: summaries for path in files for name, summaries in summaries_of(path)}
     rows: list[Row] = []
-    with tempfile.TemporaryDirectory(prefix="memorist-bench-") as folder:
-        path = Path(folder) / "bench.db"
-        list(add_all(path, found, console))
-        with Memory.open(path, recipe="memgas") as memory:
-            for setting, prepare in (("words", by_vectors), ("memory", by_memory)):
-                asked = [
-                    one
-                    for conversation in track(found, setting, console=console, transient=True)
-                    for one in prepare(conversation, memory.scope(user=conversation.name))
-                ]
-                rows += measured(setting, asked)
+    with (
+        tempfile.TemporaryDirectory(prefix="memorist-bench-") as folder,
+        closing(RecipeSystem("memgas", Path(folder))) as system,
+    ):
+        system.add(list(dataset.corpora.values()), lambda done: None)
+        for setting, prepare in (("words", by_vectors), ("memory", by_memory)):
+            asked: list[Asked] = []
+            for name in track(dataset.corpora, setting, console=console, transient=True):
+                # What an unanswerable question turns around was said somewhere, too.
+                tasks = [task for task in dataset.tasks if task.corpus == name and task.evidence]
+                asked += prepare(system.scope(name), tasks, told[name])
+            rows += measured(setting, asked)
     show(rows, console)
     if out is not None:
         report = {"suite": "sessions", "data": [str(one) for one in data], "rows": [asdict(row) for row in rows]}
@@ -169,6 +173,12 @@ def measured(setting: str, asked: Sequence[Asked]) -> Iterator[Row]:
             yield Row(setting, name, f"all@{depth}", float(np.mean(whole)), len(asked))
 
 
+def summaries_of(path: Path) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """The summaries of sessions that come with each sample, by the name of its corpus."""
+    for number, record in enumerate(records_of(path), 1):
+        yield f"{path.stem}/{name_of(number, record)}", record.get("session_summary", {})
+
+
 def sittings_of(scoped: ScopedMemory) -> tuple[Sittings, list[list[Turn]]]:
     """The view of the owner's sittings, and the turns of each."""
     scoped.search("warm up", k=1)
@@ -177,16 +187,15 @@ def sittings_of(scoped: ScopedMemory) -> tuple[Sittings, list[list[Turn]]]:
     return view, [memory._store.turns(scoped.scope, one.members.tolist()) for one in view.units]
 
 
-def right_of(question: Question, scoped: ScopedMemory, turns: Sequence[Sequence[Turn]]) -> frozenset[int]:
+def right_of(task: Task, scoped: ScopedMemory, turns: Sequence[Sequence[Turn]]) -> frozenset[int]:
     """The sittings with evidence for a question."""
     cubes = scoped._memory._store.cubes(scoped.scope, [turn.row for of_one in turns for turn in of_one])
-    spoken = [{str(cubes[turn.row].meta["dia_id"]) for turn in of_one} for of_one in turns]
-    return frozenset(place for place, ids in enumerate(spoken) if ids & question.evidence)
+    spoken = [{str(cubes[turn.row].meta["item"]) for turn in of_one} for of_one in turns]
+    return frozenset(place for place, ids in enumerate(spoken) if ids & task.evidence)
 
 
-def digests_of(conversation: Conversation, turns: Sequence[Sequence[Turn]]) -> list[Digest]:
+def digests_of(turns: Sequence[Sequence[Turn]], told: Mapping[str, str]) -> list[Digest]:
     """Digests of our own making, with the data's summary where it has one for the session."""
-    told = conversation.sample.get("session_summary", {})
     made = []
     for of_one in turns:
         digest = digest_of(of_one)
@@ -195,10 +204,10 @@ def digests_of(conversation: Conversation, turns: Sequence[Sequence[Turn]]) -> l
     return made
 
 
-def by_vectors(conversation: Conversation, scoped: ScopedMemory) -> Iterator[Asked]:
+def by_vectors(scoped: ScopedMemory, tasks: Sequence[Task], told: Mapping[str, str]) -> Iterator[Asked]:
     """The setting "words": turns are pairs of messages, a sitting's turns their mean."""
     _, turns = sittings_of(scoped)
-    digests = digests_of(conversation, turns)
+    digests = digests_of(turns, told)
     pairs = [[text_of(of_one[start : start + 2]) for start in range(0, len(of_one), 2)] for of_one in turns]
     fitted = TfIdf([*(pair for of_one in pairs for pair in of_one), *(digest.summary for digest in digests)])
     paired = [np.array([fitted.vector(pair) for pair in of_one]) for of_one in pairs]
@@ -210,21 +219,22 @@ def by_vectors(conversation: Conversation, scoped: ScopedMemory) -> Iterator[Ask
         joined.append(fitted.vector(f"{summary} {keywords} {whole}"))
     vectors = np.array(nodes, np.float32)
     edges = edges_of(vectors)
-    for question in asked_of(conversation):
-        query = fitted.vector(question.text)
+    for task in tasks:
+        query = fitted.vector(task.question)
         similar = (vectors @ query).reshape(-1, EACH)
         other = {
             "mean": similar[:, GRANULARITIES.index(TURNS)],
             "best": np.array([(found @ query).max() for found in paired]),
             "joined": np.array(joined) @ query,
         }
-        yield Asked(similar, other, edges, right_of(question, scoped, turns))
+        yield Asked(similar, other, edges, right_of(task, scoped, turns))
 
 
-def by_memory(conversation: Conversation, scoped: ScopedMemory) -> Iterator[Asked]:
+def by_memory(scoped: ScopedMemory, tasks: Sequence[Task], told: Mapping[str, str]) -> Iterator[Asked]:
     """The setting "memory": the similarities that the recipe works with."""
     view, turns = sittings_of(scoped)
-    memory, embedder = scoped._memory, MiniLM()
+    memory = scoped._memory
+    embedder = memory._embedder
     searcher = memory._store.search(scoped.scope, Selection())
     members = Members.of(view, searcher)
     edges = {"mixture": view.edges(), "nearest": nearest_edges(view.vectors)}
@@ -233,13 +243,13 @@ def by_memory(conversation: Conversation, scoped: ScopedMemory) -> Iterator[Aske
         digest = digest_of(of_one)
         head = replace(of_one[0], speaker=None, text="\n".join(texts_of(digest)))
         joined.append(unit(embedder.embed(list(pieces_of([head, *of_one]))).mean(0)))
-    for question in asked_of(conversation):
+    for task in tasks:
         query = Query(
-            question.text,
+            task.question,
             embed=embedder.embed,
             load=partial(memory._store.cubes, scoped.scope),
             view=partial(memory._views.of, scoped.scope),
-            now=datetime.now(timezone.utc),
+            now=WHEN,
             limits=Limits(100, None),
         )
         pool = run_stages((lexical_seeds, dense_seeds, neighbours, by_window), query, searcher)
@@ -253,7 +263,7 @@ def by_memory(conversation: Conversation, scoped: ScopedMemory) -> Iterator[Aske
             "best": similar[:, place],
             "joined": fused(times(np.array(joined), query.vector), covering),
         }
-        yield Asked(similar, other, edges, right_of(question, scoped, turns))
+        yield Asked(similar, other, edges, right_of(task, scoped, turns))
 
 
 class TfIdf:
@@ -287,11 +297,6 @@ def content_words(text: str) -> list[str]:
 def text_of(turns: Sequence[Turn]) -> str:
     """The lines of turns."""
     return "\n".join(shown(turn.speaker, turn.text) for turn in turns)
-
-
-def asked_of(conversation: Conversation) -> list[Question]:
-    """All questions with evidence; what an unanswerable one turns around was said somewhere, too."""
-    return [question for question in conversation.questions if question.evidence]
 
 
 def edges_of(vectors: np.ndarray) -> Mapping[str, tuple[Places, Places]]:

@@ -12,7 +12,6 @@ import queue
 import re
 import secrets
 import threading
-import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from memorist.errors import BadReply, ModelError, ModelMissing, ModelRefused, ModelUnreachable
+from memorist.models.waiting import arriving
 
 if TYPE_CHECKING:
     import xllamacpp
@@ -31,9 +31,6 @@ CONTEXT = 8_192
 
 BATCH = 256
 """Tokens of a prompt read at a time; between batches a call can be stopped."""
-
-POLL = 0.05
-"""Seconds between looks at whether the caller still wants the reply."""
 
 MARK = re.compile(r"<[^<>\s]{1,40}>|\[/?[A-Z_]{2,20}\]")
 """What may be a mark of a chat template."""
@@ -68,31 +65,33 @@ class Engine:
                 f"llama.cpp cannot load {loading.path} ({error}); is it a whole GGUF file of a model?"
             ) from error
 
-    def stream(self, body: Mapping[str, Any], name: str, seconds: float, cancel: Event | None) -> Iterator[Delta]:
-        """The chunks of a chat completion as llama.cpp makes them. Ends or raises ModelError in time, whatever the
-        model does: the work goes on in its thread, and stops at the next token or batch."""
-        deadline = time.monotonic() + seconds
+    def stream(
+        self, body: Mapping[str, Any], name: str, begin: float, seconds: float, cancel: Event | None
+    ) -> Iterator[Delta]:
+        """The chunks of a chat completion as llama.cpp makes them. Ends or raises ModelError within `seconds` of
+        `begin`, whatever the model does: the work goes on in its thread, and stops at the next token or batch."""
         chunks: queue.SimpleQueue[Delta | BaseException | None] = queue.SimpleQueue()
         unwanted = Event()
-        worker = threading.Thread(target=self._work, args=(dict(body), chunks, unwanted), name=f"memorist {name}")
-        worker.start()
+        threading.Thread(target=self._work, args=(body, name, chunks, unwanted), name=f"memorist {name}").start()
         try:
-            while (chunk := next_of(chunks, deadline, cancel, name, seconds)) is not None:
+            for chunk in arriving(chunks, name, begin, seconds, cancel):
+                if "error" in chunk:
+                    raise error_of(str(chunk["error"].get("message", chunk["error"])), name)
                 yield chunk
         finally:
             unwanted.set()
 
-    def _work(self, body: dict[str, Any], chunks: queue.SimpleQueue[Any], unwanted: Event) -> None:
+    def _work(self, body: Mapping[str, Any], name: str, chunks: queue.SimpleQueue[Any], unwanted: Event) -> None:
         def take(chunk: Delta) -> bool:
             chunks.put(chunk)
             return unwanted.is_set()
 
+        asked = {**body, "stream": True, "return_progress": True, "stream_options": {"include_usage": True}}
         try:
-            progress = {"return_progress": True, "stream_options": {"include_usage": True}}
-            self._server.handle_chat_completions(body | progress | {"stream": True}, take)
+            self._server.handle_chat_completions(asked, take)
             chunks.put(None)
-        except BaseException as error:  # the caller's thread raises it
-            chunks.put(error)
+        except Exception as error:  # llama.cpp's own: the caller's thread raises it
+            chunks.put(error_of(str(error), name))
 
     def tokens(self, text: str, *, marks: bool = False) -> list[int]:
         """A text's tokens; with `marks`, what reads as a mark of the chat template is one."""
@@ -180,27 +179,6 @@ def binding() -> Any:
     except ImportError:
         raise ModelMissing("local models need llama.cpp; run: pip install 'memorist[local]'") from None
     return xllamacpp
-
-
-def next_of(
-    chunks: queue.SimpleQueue[Any], deadline: float, cancel: Event | None, name: str, seconds: float
-) -> Delta | None:
-    """The next chunk, None at the end. Raises ModelUnreachable when time is up or the caller gave up."""
-    while True:
-        if cancel is not None and cancel.is_set():
-            raise ModelUnreachable(f"{name} was cancelled", name)
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise ModelUnreachable(f"{name} did not answer within {seconds:g} s; allow more, or ask for less", name)
-        try:
-            got = chunks.get(timeout=left if cancel is None else min(left, POLL))
-        except queue.Empty:
-            continue
-        if isinstance(got, BaseException):
-            raise error_of(str(got), name) from got
-        if got is not None and "error" in got:
-            raise error_of(str(got["error"].get("message", got["error"])), name)
-        return got
 
 
 def error_of(message: str, name: str) -> ModelError:

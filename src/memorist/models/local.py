@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from memorist.errors import ModelMissing
+from memorist.errors import BadReply, ModelMissing
 from memorist.models import weights
 from memorist.models.chat import DEFAULT_SECONDS, Finish, Message, Reply, Request, ToolCall, Usage
 from memorist.models.llamacpp import CONTEXT, Engine, Loading, engine, grammar_of
@@ -70,13 +70,12 @@ class LocalModel:
         self, request: Request, *, seconds: float = DEFAULT_SECONDS, cancel: Event | None = None
     ) -> Iterator[str | Reply]:
         """The text in pieces, then the Reply. A reply that calls tools by grammar comes in one piece."""
-        begin = time.perf_counter()
+        begin = time.monotonic()
         loaded = self.engine()
         by_grammar = bool(request.tools) and not loaded.knows_tools
         reading = Reading()
-        left = seconds - (time.perf_counter() - begin)
         body = self._body(request, loaded, by_grammar)
-        for chunk in loaded.stream(body, self.name, left, cancel):
+        for chunk in loaded.stream(body, self.name, begin, seconds, cancel):
             piece = reading.take(chunk)
             if piece and not by_grammar:
                 yield piece
@@ -85,7 +84,9 @@ class LocalModel:
             text, calls = calls_in(text)
             if text:
                 yield text
-        usage = Usage(*reading.tokens, 0.0, time.perf_counter() - begin, 1)
+        if not text.strip() and not calls:
+            raise BadReply(f"{self.name} wrote nothing; allow more tokens, or ask otherwise", self.name, text)
+        usage = Usage(*reading.tokens, 0.0, time.monotonic() - begin, 1)
         yield Reply(text, self.name, usage, "tools" if calls else reading.finish, calls)
 
     def _body(self, request: Request, loaded: Engine, by_grammar: bool) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from memorist.answer.extractive import sentences
+from memorist.answer.sentences import sentences
 from memorist.models.wordpiece import count_tokens, pieces, vocabulary
 from memorist.store.protocol import Turn
 from memorist.store.terms import STOP_WORDS, stems, words
