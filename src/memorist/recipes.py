@@ -9,6 +9,7 @@ from memorist.errors import InputError
 from memorist.organise.granularity import Granularity
 from memorist.organise.protocol import RecipeOrganiser
 from memorist.recall.candidates import dated, dense, dense_seeds, lexical, lexical_seeds, neighbours
+from memorist.recall.order import worthwhile
 from memorist.recall.pool import Stage
 from memorist.recall.route import routed
 from memorist.recall.score import by_both, by_meaning, by_ranks, by_window, by_words
@@ -42,6 +43,11 @@ RECIPES: Mapping[str, Recipe] = {
             "the default, with sittings compared as a whole, by their turns, summaries and keywords, and associated",
             (lexical_seeds, dense_seeds, dated, neighbours, by_window, routed, timely, ordered, budgeted),
             (Granularity,),
+        ),
+        Recipe(
+            "frugal",
+            "the default, which stops before the budget where candidates score far below the best",
+            (lexical_seeds, dense_seeds, dated, neighbours, by_window, timely, ordered, worthwhile, budgeted),
         ),
         Recipe("lexical", "BM25 over turns", (lexical, by_words, ordered, budgeted)),
         Recipe("dense", "cosine over turns", (dense, by_meaning, ordered, budgeted)),
