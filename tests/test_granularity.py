@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 
 from memorist import Memory
+from memorist.errors import InputError, ModelUnreachable
 from memorist.models.wordpiece import count_tokens
-from memorist.organise.association import EACH, FIRST, Sittings, upper_group
+from memorist.organise.association import EACH, FIRST, GRANULARITIES, Sittings, upper_group
 from memorist.organise.digest import SUMMARY_TOKENS, digest_of
-from memorist.organise.granularity import GRANULARITIES, MOST_TURNS
+from memorist.organise.granularity import MOST_TURNS
 from memorist.recall.route import calibrated, entropies, propagated, router
+from memorist.recall.sift import sift
 from memorist.store.protocol import Turn
 from memorist.testing import HashEmbedder
+from memorist.testing.chat import ScriptedModel
 
 START = datetime(2025, 5, 1, 9, tzinfo=timezone.utc)
 TOPICS = ("the bakery on Rua do Sol", "a red kayak", "choir practice", "the boiler", "chess on Thursdays", "my sister")
@@ -283,3 +286,81 @@ def walk(size, source, target, seeds, followed):
     for node in set(range(size)) - set(source.tolist()):
         step[:, node] = seeds / seeds.sum()
     return followed * step
+
+
+def test_a_long_session_is_not_made_anew_for_each_message(tmp_path):
+    class Counting(HashEmbedder):
+        texts = 0
+
+        def embed(self, texts):
+            self.texts += len(texts)
+            return super().embed(texts)
+
+    embedder = Counting()
+    with Memory.open(tmp_path / "m.db", embedder=embedder, recipe="memgas") as memory:
+        ana = memory.scope(user="ana")
+        ana.add([said(1, number) for number in range(5 * MOST_TURNS)])
+        before = embedder.texts
+        ana.add([said(1, 5 * MOST_TURNS)])
+        assert embedder.texts - before <= 4, "the message, and a sitting of one"
+
+
+def test_a_language_model_writes_digests_when_asked_and_only_of_what_changed(tmp_path):
+    reply = '{"summary": "Ana likes boats.", "keywords": ["boats", "boats", ""]}'
+    model = ScriptedModel(reply)
+    with Memory.open(tmp_path / "m.db", embedder=HashEmbedder(), recipe="memgas", model=model) as memory:
+        ana = memory.scope(user="ana")
+        ana.add([message for session in (0, 1) for message in SESSIONS[session]])
+        ana.search("kayak")
+        assert model.requests == [], "neither add nor search waits for a model"
+        assert ana.summarise() is None
+        assert len(model.requests) == 2
+        texts = {cube.meta["granularity"]: cube.text for cube in ana.list(origin="granularity")}
+        assert (texts["summary"], texts["keywords"]) == ("Ana likes boats.", "boats")
+        assert ana.summarise() is None
+        assert len(model.requests) == 2
+        ana.add([said(1, 30)])
+        summaries = [cube.text for cube in ana.list(origin="granularity") if cube.meta["granularity"] == "summary"]
+        assert sorted(summaries)[0] == "Ana likes boats."
+        assert len(set(summaries)) == 2, "of what changed the lexical one stands until the model has written again"
+        assert ana.summarise() is None
+        assert len(model.requests) == 3
+        assert ana.search("boats")[0].why["summary"] > 0
+        assert memory.verify().ok
+
+
+def test_a_model_that_fails_leaves_the_lexical_digests(tmp_path):
+    model = ScriptedModel("no JSON")
+    with Memory.open(tmp_path / "m.db", embedder=HashEmbedder(), recipe="memgas", model=model) as memory:
+        ana = memory.scope(user="ana")
+        ana.add(SESSIONS[1])
+        before = [cube.text for cube in ana.list(origin="granularity")]
+        assert "BadReply" in ana.summarise()
+        assert [cube.text for cube in ana.list(origin="granularity")] == before
+        model.script = ['{"summary": "Now.", "keywords": []}']
+        assert ana.summarise() is None
+        assert "Now." in [cube.text for cube in ana.list(origin="granularity")]
+
+
+def test_summaries_need_a_model_and_the_recipe(tmp_path):
+    for recipe, model in (("memgas", None), ("default", ScriptedModel("x"))):
+        path = tmp_path / f"{recipe}.db"
+        with (
+            Memory.open(path, embedder=HashEmbedder(), recipe=recipe, model=model) as memory,
+            pytest.raises(InputError, match="memgas"),
+        ):
+            memory.scope().summarise()
+
+
+def test_a_model_sifts_hits_by_number_and_rewrites_none(tmp_path):
+    with opened(tmp_path / "m.db") as memory:
+        ana = memory.scope(user="ana")
+        ana.add(SESSIONS[1])
+        hits = ana.search("kayak")
+        model = ScriptedModel('{"keep": [2, 99, 1]}')
+        assert list(sift(hits, model)) == list(hits[:2])
+        assert "[2] [2 May 2025]" in model.requests[0].messages[-1].content
+        for reply in ('{"keep": []}', '{"keep": [77]}', "nothing", '{"keep": "1"}', ModelUnreachable("down", "m")):
+            assert list(sift(hits, ScriptedModel(reply))) == list(hits)
+        nothing = ana.search("kayak", where={"speaker": "Nobody"})
+        assert sift(nothing, ScriptedModel("never asked")) is nothing

@@ -23,7 +23,9 @@ from memorist.lifecycle.organising import catch_up
 from memorist.models.chat import ChatModel
 from memorist.models.embedder import Embedder
 from memorist.models.known import embedder_named, embedder_of
+from memorist.organise.granularity import Granularity
 from memorist.organise.protocol import Around
+from memorist.organise.summaries import Summaries
 from memorist.organise.windows import Windows
 from memorist.recall.names import unheard
 from memorist.recall.pool import Limits, Query, run
@@ -311,6 +313,15 @@ class ScopedMemory:
         if model is None and memory._model is not None:
             return ask_or_quote(text, now, budget, options, sources, memory._model)
         return ask(text, now, budget, options, sources, model_named(model))
+
+    def summarise(self) -> str | None:
+        """Have the language model write summaries and keywords of what was said since the last time, for a recipe that
+        uses them (memgas). Returns why it could not go on, if so; it goes on there the next time. Raises InputError."""
+        memory = self._memory
+        if memory._model is None or not any(isinstance(one, Granularity) for one in memory._recipe_organisers):
+            raise InputError('summaries need a model and a recipe: Memory.open(…, recipe="memgas", model="…")')
+        around = Around(self.scope, memory._embedder, memory._model, partial(memory._views.of, self.scope))
+        return memory.settle(self.scope) or catch_up(memory._store, (Summaries(),), around, memory._clock)
 
     def get(self, id: str) -> Cube:
         """A cube by id. Raises NotFound."""

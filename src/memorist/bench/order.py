@@ -1,6 +1,7 @@
 """`memorist bench order`: hard negatives, what they do to a reader, and what the order of passages does.
 
 curve   the first k passages of each retriever go to the reader
+stop    the recipe that stops where scores fall, beside fixed numbers of passages: tokens, recall, accuracy
 probe   the annotated passage and k - 1 that do not hold the answer, by each retriever or at random: recall is 1 at
         every k, so what is lost is lost to distraction
 order   with a language model: the annotated passage among negatives, at different places of the context
@@ -32,12 +33,13 @@ from memorist.bench.vectors import Remembering
 from memorist.memory import model_named
 from memorist.models.chat import ChatModel, Message, Request
 from memorist.models.known import DEFAULT, embedder_named
+from memorist.models.wordpiece import count_tokens
 from memorist.results import Hit, at_edges
 
 KS = (1, 2, 3, 5, 10, 20)
 RANKS = (1, 2, 5, 10, 20)
 DEPTH = 40
-RANDOM = "random"
+RANDOM, FRUGAL = "random", "frugal"
 CONTEXT = 5
 """Passages that a language model reads."""
 
@@ -84,6 +86,7 @@ def run(
         reader = SentenceReader(passages, embedder)
         ranking = Ranking(passages, lists, negatives_of(passages, lists, seed), reader)
         rows = [*hardness(ranking, embedder), *curves(ranking, console), *probes(ranking, console)]
+        rows += stops(ranking, ranked(passages, (FRUGAL,), DEPTH, Path(folder))[FRUGAL])
         reading = model_named(model)
         if reading is not None:
             rows += orders(ranking, reading, asked_of_model, console)
@@ -179,6 +182,19 @@ def probes(ranking: Ranking, console: Console) -> Iterator[Row]:
             yield Row("probe", name, "accuracy", k, float(np.mean(right)), len(asked))
 
 
+def stops(ranking: Ranking, frugal: list[list[int]]) -> Iterator[Row]:
+    """Tokens, recall and accuracy of what FRUGAL keeps, and of the first k passages of the default recipe."""
+    asked = ranking.passages.asked
+    tokens = count_tokens(ranking.passages.texts)
+    contexts = {f"first {k}": [places[:k] for places in ranking.lists["default"]] for k in KS}
+    for name, lists in {**contexts, FRUGAL: frugal}.items():
+        found = [one.gold in places for one, places in zip(asked, lists)]
+        right = [ranking.reader.right(number, places) for number, places in enumerate(lists)]
+        cost = [sum(tokens[place] for place in places) for places in lists]
+        for metric, values in (("tokens", cost), ("recall", found), ("accuracy", right)):
+            yield Row("stop", name, metric, DEPTH, float(np.mean(values)), len(asked))
+
+
 LAYOUTS: Mapping[str, Callable[[list[int]], list[int]]] = {
     "first": lambda ranked: ranked,
     "middle": lambda ranked: [*ranked[1 : 1 + len(ranked) // 2], ranked[0], *ranked[1 + len(ranked) // 2 :]],
@@ -239,6 +255,9 @@ def show(rows: Sequence[Row], console: Console) -> None:
         for name in dict.fromkeys(row.name for row in these):
             table.add_row(name, *(values.get((name, k), "") for k in ks))
         console.print(table)
+    for name in dict.fromkeys(row.name for row in rows if row.part == "stop"):
+        cost, recall, accuracy = (row.value for row in rows if (row.part, row.name) == ("stop", name))
+        console.print(f"{name}: {cost:.0f} tokens, recall {recall:.3f}, right {accuracy:.3f}", highlight=False)
     for row in rows:
         if row.part == "order":
             console.print(f"{row.metric}, {row.name}: {row.value:.3f} of {row.n}", highlight=False)

@@ -28,9 +28,9 @@ from memorist.bench.suite import Source, Task, records_of
 from memorist.bench.suites.locomo import LOCOMO, name_of
 from memorist.bench.system import WHEN, RecipeSystem
 from memorist.memory import ScopedMemory
-from memorist.organise.association import EACH, Places, Sittings, associated
+from memorist.organise.association import EACH, GRANULARITIES, ORIGIN, TURNS, Places, Sittings, associated
 from memorist.organise.digest import Digest, digest_of
-from memorist.organise.granularity import GRANULARITIES, ORIGIN, TURNS, pieces_of, texts_of, unit
+from memorist.organise.granularity import pieces_of, texts_of, unit
 from memorist.recall.candidates import dense_seeds, lexical_seeds, neighbours
 from memorist.recall.pool import Limits, Query
 from memorist.recall.pool import run as run_stages

@@ -16,12 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from memorist.models.embedder import Vectors
-from memorist.organise.granularity import GRANULARITIES
 from memorist.store.protocol import Floats, Kept, Rows
 from memorist.store.terms import stems, term_of
 
 Places = npt.NDArray[np.intp]
 Bools = npt.NDArray[np.bool_]
+
+ORIGIN = "granularity"
+SESSION, TURNS, SUMMARY, KEYWORDS = GRANULARITIES = ("session", "turns", "summary", "keywords")
 
 CANDIDATES = 30
 """Nearest nodes that a node's mixture is fitted to."""

@@ -14,14 +14,12 @@ import numpy as np
 from memorist.ids import derived_id
 from memorist.models.embedder import Embedder, Vectors
 from memorist.models.wordpiece import count_tokens
+from memorist.organise.association import GRANULARITIES, KEYWORDS, ORIGIN, SESSION, SUMMARY, TURNS, Sittings
 from memorist.organise.digest import Digest, digest_of
 from memorist.organise.protocol import Around
 from memorist.organise.windows import SILENCE, TRUST_ORDER
 from memorist.store.protocol import Derived, Organised, Stretch, Turn
 from memorist.text import indexed, shown
-
-ORIGIN = "granularity"
-SESSION, TURNS, SUMMARY, KEYWORDS = GRANULARITIES = ("session", "turns", "summary", "keywords")
 
 MOST_TURNS = 64
 """A longer sitting is taken as several, each of so many turns: a vector can say only so much."""
@@ -55,8 +53,15 @@ class Granularity:
 
     def organise(self, stretches: Sequence[Stretch], changed: frozenset[int], around: Around) -> Organised:
         """Four cubes for each sitting of the sessions that changed; what is no sitting any more is withdrawn."""
-        sittings = [Sitting(turns, digest_of(turns)) for stretch in stretches for turns in parted(stretch.turns)]
-        begun = {sitting.first.id for sitting in sittings}
+        known = {unit.id: unit.members.tolist() for unit in around.view(ORIGIN, Sittings).units}
+        found = [turns for stretch in stretches for turns in parted(stretch.turns)]
+        begun = {turns[0].id for turns in found}
+        sittings = [
+            Sitting(turns, digest_of(turns))
+            for turns in found
+            if known.get(turns[0].id) != [turn.row for turn in turns]  # a long session has many that stay as they were
+            or not changed.isdisjoint(turn.row for turn in turns)
+        ]
         withdrawn = tuple(
             cube_id(granularity, turn.id)
             for stretch in stretches

@@ -14,8 +14,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from memorist.organise.association import EACH, Places, Sittings
-from memorist.organise.granularity import GRANULARITIES, KEYWORDS, ORIGIN, SUMMARY, TURNS
+from memorist.organise.association import (
+    EACH,
+    GRANULARITIES,
+    KEYWORDS,
+    ORIGIN,
+    SUMMARY,
+    TURNS,
+    Places,
+    Sittings,
+)
 from memorist.recall.pool import Pool, Query
 from memorist.recall.score import covered, fused
 from memorist.store.products import times
