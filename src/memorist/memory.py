@@ -25,7 +25,9 @@ from memorist.models.chat import ChatModel
 from memorist.models.embedder import Embedder, Identity
 from memorist.models.known import embedder_named, embedder_of
 from memorist.organise.extract.openie import match
+from memorist.organise.granularity import Granularity
 from memorist.organise.protocol import Around
+from memorist.organise.summaries import Summaries
 from memorist.organise.windows import Windows
 from memorist.recall.names import unheard
 from memorist.recall.pool import Limits, Query, run
@@ -193,9 +195,11 @@ class Memory:
         problem = settle(self._store, scope, embedder, self._organisers, self._clock)
         if problem or not self._recipe_organisers:
             return problem
-        extracted = partial(self._store.extracted, scope)
-        around = Around(scope, embedder, None, partial(self._views.of, scope), extracted)
-        return catch_up(self._store, self._recipe_organisers, around, self._clock)
+        return catch_up(self._store, self._recipe_organisers, self._around(scope, embedder), self._clock)
+
+    def _around(self, scope: Scope, embedder: Embedder, model: ChatModel | None = None) -> Around:
+        """What organisers may use on behalf of an owner."""
+        return Around(scope, embedder, model, partial(self._views.of, scope), partial(self._store.extracted, scope))
 
     def costs(self, since: datetime | str | None = None) -> list[Spent]:
         """What language models took, by purpose, model and day (UTC), of all scopes together."""
@@ -401,6 +405,15 @@ class ScopedMemory:
             return ask_or_quote(text, now, budget, options, sources, memory._model)
         return ask(text, now, budget, options, sources, model_named(model))
 
+    def summarise(self) -> str | None:
+        """Have the language model write summaries and keywords of what was said since the last time, for a recipe that
+        uses them (memgas). Returns why it could not go on, if so; it goes on there the next time. Raises InputError."""
+        memory = self._memory
+        if memory._model is None or not any(isinstance(one, Granularity) for one in memory._recipe_organisers):
+            raise InputError('summaries need a model and a recipe: Memory.open(…, recipe="memgas", model="…")')
+        around = memory._around(self.scope, memory._embedder, memory._model)
+        return memory.settle(self.scope) or catch_up(memory._store, (Summaries(),), around, memory._clock)
+
     def get(self, id: str) -> Cube:
         """A cube by id. Raises NotFound."""
         return self._memory._store.get(self.scope, [id])[0]
@@ -488,10 +501,8 @@ def hit_of(cube: Cube, place: int, pool: Any) -> Hit:
         name: round(float(values[place]), 4) for name, values in pool.columns.items() if name != "score"
     }
     row = int(pool.rows[place])
-    if row in pool.notes:
-        why["also"] = pool.notes[row]
-    if (led := pool.paths.get(row)) is not None:
-        why["facts"] = led
+    told = {name: by_row.get(row) for name, by_row in pool.notes.items()}
+    why |= {name: note for name, note in told.items() if note is not None}
     return Hit(
         id=cube.id,
         text=cube.text,
