@@ -58,6 +58,9 @@ class AsyncMemory:
     verify = of_memory(Memory.verify)
     doctor = of_memory(Memory.doctor)
     costs = of_memory(Memory.costs)
+    reembed = of_memory(Memory.reembed)
+    reembedding = of_memory(Memory.reembedding)
+    cancel_reembedding = of_memory(Memory.cancel_reembedding)
     close = of_memory(Memory.close)
 
 

@@ -39,6 +39,7 @@ GROUPS: Mapping[str, Mapping[str, App | Callable[..., int]]] = {
         "import": store.import_,
         "backup": store.backup,
         "compact": store.compact,
+        "reembed": store.reembed,
         "verify": store.verify,
         "doctor": store.doctor,
         "scopes": store.scopes,
