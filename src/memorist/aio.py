@@ -57,6 +57,7 @@ class AsyncMemory:
     compact = of_memory(Memory.compact)
     verify = of_memory(Memory.verify)
     doctor = of_memory(Memory.doctor)
+    costs = of_memory(Memory.costs)
     close = of_memory(Memory.close)
 
 
@@ -73,6 +74,7 @@ class AsyncScopedMemory:
     list = of_scope(ScopedMemory.list)
     update = of_scope(ScopedMemory.update)
     history = of_scope(ScopedMemory.history)
+    costs = of_scope(ScopedMemory.costs)
     forget = of_scope(ScopedMemory.forget)
     restore = of_scope(ScopedMemory.restore)
     erase = of_scope(ScopedMemory.erase)

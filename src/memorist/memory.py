@@ -32,6 +32,7 @@ from memorist.results import Answer, Change, Check, Erasure, Hit, Hits, Receipt,
 from memorist.sources import FileOptions, from_document, from_messages, read, split_long
 from memorist.sources.checked import checked
 from memorist.store.protocol import Selection, Store
+from memorist.store.reply_log import Spent, together
 from memorist.store.sqlite import SQLiteStore
 from memorist.store.views import Views
 
@@ -86,7 +87,7 @@ class Memory:
         Raises NotAStore, StoreTooNew, StoreReadOnly, StoreFull, StoreBusy, EmbedderMismatch, or InputError for a
         wrong path or recipe; the file is then untouched.
         """
-        chosen, reader = recipe_named(recipe), model_named(model)
+        chosen, reader = recipe_named(recipe), model_named(model, path_of(path))
         if isinstance(embedder, str):
             embedder = embedder_named(embedder)
         store = SQLiteStore(path_of(path))
@@ -162,6 +163,11 @@ class Memory:
             return problem
         around = Around(scope, self._embedder, None, partial(self._views.of, scope))
         return catch_up(self._store, self._recipe_organisers, around, self._clock)
+
+    def costs(self, since: datetime | str | None = None) -> list[Spent]:
+        """What language models took, by purpose, model and day (UTC), of all scopes together."""
+        moment = parse_moment(since, "since") if since is not None else None
+        return together(line for scope, _ in self.scopes() for line in self._store.spent(scope, moment))
 
     def close(self) -> None:
         """Let go of the file. Closing is never needed for safety."""
@@ -341,6 +347,10 @@ class ScopedMemory:
         """All versions of a cube and what happened to them, oldest first."""
         return [Change(at, what, cube) for at, what, cube in self._memory._store.history(self.scope, id)]
 
+    def costs(self, since: datetime | str | None = None) -> list[Spent]:
+        """What language models took for this user, by purpose, model and day (UTC)."""
+        return self._memory._store.spent(self.scope, parse_moment(since, "since") if since is not None else None)
+
     def forget(self, id: str | Sequence[str]) -> None:
         """Hide cubes from recall. `restore` undoes it. Raises NotFound or StateError; then nothing is hidden."""
         self._set_state(id, "forgotten")
@@ -433,14 +443,15 @@ def selection_of(
     )
 
 
-def model_named(model: ChatModel | str | None) -> ChatModel | None:
-    """The model to read with, None for answers without one. Raises ModelMissing or InputError for a name."""
+def model_named(model: ChatModel | str | None, store: Path | None = None) -> ChatModel | None:
+    """The model to read with, None for answers without one; `store` is the file beside which memorist.toml may lie.
+    Raises ModelMissing or InputError for a name."""
     if model is None or model == EXTRACTIVE:
         return None
     if isinstance(model, str):
-        from memorist.models.local import LocalModel
+        from memorist.models.naming import chat_named
 
-        return LocalModel(model.removeprefix("local:"))
+        return chat_named(model, store=store)
     return model
 
 

@@ -82,8 +82,9 @@ class ScopeOptions(StoreOptions):
 
 Model = Annotated[
     str | None,
-    Parameter(group=SHARED, help="The language model, such as local:smollm2-135m."),
+    Parameter(group=SHARED, help="The language model, such as local:smollm2-135m; see: memorist models."),
 ]
+"""For every command that may use one; `memorist.models.naming.chat_named` makes it."""
 
 Where = Annotated[
     tuple[str, ...],

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from memorist.cube import Cube, Scope, TimeSpan, Trust
 from memorist.models.embedder import Identity, Vectors
+from memorist.store.reply_log import ReplyLog
 
 Rows = npt.NDArray[np.int64]
 Terms = npt.NDArray[np.uint32]
@@ -240,7 +241,7 @@ class Searcher(Protocol):
         ...
 
 
-class Store(Protocol):
+class Store(ReplyLog, Protocol):
     """Where cubes live."""
 
     def add(self, scope: Scope, drafts: Sequence[Draft], now: datetime, kinds: Sequence[str]) -> tuple[list[str], int]:
