@@ -23,12 +23,13 @@ from memorist.lifecycle.organising import catch_up
 from memorist.models.chat import ChatModel
 from memorist.models.embedder import Embedder
 from memorist.models.known import embedder_named, embedder_of
+from memorist.organise.extract.openie import match
 from memorist.organise.protocol import Around
 from memorist.organise.windows import Windows
 from memorist.recall.names import unheard
 from memorist.recall.pool import Limits, Query, run
 from memorist.recipes import Recipe, recipe_named
-from memorist.results import Answer, Change, Check, Erasure, Hit, Hits, Receipt, Verification
+from memorist.results import Answer, Change, Check, Erasure, Extracts, Hit, Hits, Receipt, Verification
 from memorist.sources import FileOptions, from_document, from_messages, read, split_long
 from memorist.sources.checked import checked
 from memorist.store.protocol import Selection, Store
@@ -161,7 +162,9 @@ class Memory:
         problem = settle(self._store, scope, self._embedder, self._organisers, self._clock)
         if problem or not self._recipe_organisers:
             return problem
-        around = Around(scope, self._embedder, None, partial(self._views.of, scope))
+        around = Around(
+            scope, self._embedder, None, partial(self._views.of, scope), partial(self._store.extracted, scope)
+        )
         return catch_up(self._store, self._recipe_organisers, around, self._clock)
 
     def costs(self, since: datetime | str | None = None) -> list[Spent]:
@@ -248,6 +251,18 @@ class ScopedMemory:
             return
         for one in from_messages(gathered, source=source):  # type: ignore[arg-type]
             yield checked(in_conversation(one, at, self.scope.user))
+
+    def extract(self, openie: str | Path) -> Extracts:
+        """Take facts from a ready-made extraction, a file in the OpenIE form, matched to episodes by their words.
+
+        They replace what was extracted of these episodes before, and stay in the log, so that a rebuild needs no file.
+        A broken fact is rejected by itself, and counted. Raises InputError for a file of another form.
+        """
+        memory = self._memory
+        matched = match(path_of(openie), memory._store.texts(self.scope))
+        changed = memory._store.keep_extracted(self.scope, matched.found)
+        problem = memory.settle(self.scope)
+        return Extracts(changed, matched.facts, matched.passages, matched.unmatched, matched.rejected, problem)
 
     def search(
         self,
@@ -407,6 +422,8 @@ def hit_of(cube: Cube, place: int, pool: Any) -> Hit:
     row = int(pool.rows[place])
     if row in pool.notes:
         why["also"] = pool.notes[row]
+    if (led := pool.paths.get(row)) is not None:
+        why["facts"] = led
     return Hit(
         id=cube.id,
         text=cube.text,

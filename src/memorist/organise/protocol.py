@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from memorist.cube import Scope
 from memorist.models.chat import ChatModel
 from memorist.models.embedder import Embedder
-from memorist.store.protocol import Organised, Stretch
-from memorist.store.views import V
+from memorist.store.protocol import Extracted, Organised, Stretch
+from memorist.store.views import Viewing
 
 
 class Organiser(Protocol):
@@ -38,8 +38,10 @@ class Around:
     scope: Scope
     embedder: Embedder
     model: ChatModel | None
-    view: Callable[[str, Callable[[], V]], V]
+    view: Viewing
     """`view(origin, make)`: the owner's derived cubes of an origin as a `View`, current."""
+    extracted: Callable[[Sequence[int], Sequence[str]], Mapping[int, Extracted]]
+    """`extracted(rows, digests)`: what is logged of episodes, whose words have these digests."""
 
 
 class RecipeOrganiser(Protocol):

@@ -74,8 +74,8 @@ def problems_of(db: sqlite3.Connection, dimension: int) -> list[str]:
         problems += [sentence.format(id) for id in found[:SHOWN]]
         if len(found) > SHOWN:
             problems.append(f"… and {len(found) - SHOWN} more like this")
-    wrong = "SELECT COUNT(*) FROM features WHERE vector IS NOT NULL AND length(vector) != ?"
-    (number,) = db.execute(wrong, (2 * dimension,)).fetchone()
+    wrong = "SELECT COUNT(*) FROM features WHERE length(vector) != :size OR length(vectors) % :size != 0"
+    (number,) = db.execute(wrong, {"size": 2 * dimension}).fetchone()
     if number:
         problems.append(f"{number} vectors do not have {dimension} dimensions")
     return problems

@@ -21,6 +21,7 @@ from memorist.store.reply_log import ReplyLog
 Rows = npt.NDArray[np.int64]
 Terms = npt.NDArray[np.uint32]
 Floats = npt.NDArray[np.float32]
+Halves = npt.NDArray[np.float16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,8 @@ class Derived:
     """A cube that an organiser made. The same `id` again replaces what was derived before, its links too.
 
     `members` are the rows it rests on: when one of them is closed it is hidden, when one is erased it is erased.
-    `vector` is of the store's embedder; the store keeps it as float16.
+    `vector` is of the store's embedder; the store keeps it as float16. `vectors` [n, dimension] are more of the same,
+    of texts that the organiser can tell from the rest of the cube. `data` is its own, and means nothing to the store.
     """
 
     id: str
@@ -99,6 +101,8 @@ class Derived:
     meta: Mapping[str, Any] = field(default_factory=dict)
     vector: Vectors | None = None
     links: tuple[Link, ...] = ()
+    vectors: Halves | None = None
+    data: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,8 @@ class Kept:
     trust: Trust
     at: datetime
     tokens: int
+    vectors: Halves
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +160,18 @@ class Organised:
 
     cubes: tuple[Derived, ...] = ()
     withdrawn: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """What an extractor found in an episode: `value` is JSON, `extractor` its name and version.
+
+    `text` is the digest of the episode's words: the same words need not be read twice.
+    """
+
+    extractor: str
+    text: str
+    value: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +311,23 @@ class Store(ReplyLog, Protocol):
 
     def links(self, scope: Scope, kind: str) -> list[tuple[int, int, float]]:
         """An owner's links of a kind between cubes that are active: (source row, target row, weight)."""
+        ...
+
+    def keep_extracted(self, scope: Scope, found: Mapping[int, Extracted]) -> int:
+        """Log what was found in episodes, by row; an earlier log of the same episode is replaced.
+
+        In one transaction, and the episodes count as changed, so that organisers see them anew. It is erased with the
+        episode. Returns how many there were: what is not current any more, or is logged like this already, is left.
+        """
+        ...
+
+    def extracted(self, scope: Scope, rows: Sequence[int], texts: Sequence[str]) -> dict[int, Extracted]:
+        """What is logged for these episodes, by row; else for other episodes of the owner with the same digest of
+        words, which `texts` gives for each row."""
+        ...
+
+    def texts(self, scope: Scope) -> Iterator[tuple[int, str]]:
+        """Row and words of every current episode of the scope, by rising row."""
         ...
 
     def turns(self, scope: Scope, rows: Sequence[int]) -> list[Turn]:

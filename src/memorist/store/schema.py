@@ -111,7 +111,21 @@ CREATE TABLE reply_rows (
 CREATE INDEX reply_rows_row ON reply_rows (row);
 """
 
-MIGRATIONS: tuple[str, ...] = (CREATE, MARKS, REPLIES)
+FACTS = """
+-- More vectors of a derived cube (float16, one after the other), and what only its organiser can read.
+ALTER TABLE features ADD COLUMN vectors BLOB;
+ALTER TABLE features ADD COLUMN data BLOB;
+
+-- What an extractor found in an episode, asked for or brought along: a rebuild asks nobody again. `text` is the digest
+-- of the episode's words.
+CREATE TABLE extractions (
+  row INTEGER PRIMARY KEY REFERENCES cubes ON DELETE CASCADE,
+  extractor TEXT NOT NULL, text TEXT NOT NULL, value TEXT NOT NULL
+);
+CREATE INDEX extractions_text ON extractions (text);
+"""
+
+MIGRATIONS: tuple[str, ...] = (CREATE, MARKS, REPLIES, FACTS)
 """MIGRATIONS[n] takes version n to n + 1; version 0 is the empty file."""
 
 VERSION = len(MIGRATIONS)

@@ -16,7 +16,7 @@ import numpy as np
 from memorist.cube import SOURCE, Cube, Scope
 from memorist.errors import EmbedderMismatch, NotFound, StateError, brief
 from memorist.models.embedder import Identity, Vectors
-from memorist.store import archive, derived, erasure, jobs, refresh, replies, turns
+from memorist.store import archive, derived, erasure, extractions, jobs, refresh, replies, turns
 from memorist.store.check import check
 from memorist.store.connection import Database, copy_whole
 from memorist.store.index import OwnerIndex
@@ -25,6 +25,7 @@ from memorist.store.protocol import (
     Changes,
     Draft,
     Erased,
+    Extracted,
     Job,
     Organised,
     Searcher,
@@ -34,7 +35,7 @@ from memorist.store.protocol import (
     Unorganised,
 )
 from memorist.store.reply_log import Exchange, Spent
-from memorist.store.rows import HEADER, cube_of, dump_times, fetch_in, next_row
+from memorist.store.rows import HEADER, cube_of, dimension_of, dump_times, fetch_in, next_row
 from memorist.store.search import IndexSearcher
 from memorist.store.select import filtered, narrowed, visible
 
@@ -209,6 +210,26 @@ class SQLiteStore:
         """An owner's links of a kind between cubes that are active."""
         with self._database.reading() as db:
             return derived.links(db, owner_of(db, scope, create=False), kind)
+
+    def keep_extracted(self, scope: Scope, found: Mapping[int, Extracted]) -> int:
+        """Log what was found in episodes, which count as changed from then on."""
+        with self._database.writing() as db:
+            owner = owner_of(db, scope, create=False)
+            rows = extractions.keep(db, owner, found) if owner else []
+            if rows:
+                derived.changed(db, rows, next_revision(db, owner))
+            return len(rows)
+
+    def extracted(self, scope: Scope, rows: Sequence[int], texts: Sequence[str]) -> dict[int, Extracted]:
+        """What is logged for these episodes, or for others of the owner with the same words."""
+        with self._database.reading() as db:
+            return extractions.logged(db, owner_of(db, scope, create=False), rows, texts)
+
+    def texts(self, scope: Scope) -> Iterator[tuple[int, str]]:
+        """Row and words of every current episode of the scope."""
+        with self._database.reading() as db:
+            sql, values = select_sql("row, text", scope, owner_of(db, scope, create=False), Selection())
+            yield from db.execute(f"{sql} ORDER BY row", values)
 
     def search(self, scope: Scope, selection: Selection) -> Searcher:
         """A view for the recall stages."""
@@ -437,12 +458,6 @@ def load(db: sqlite3.Connection, scope: Scope, owner: int, rows: Sequence[int]) 
     for child, id in fetch_in(db, lineage + " ORDER BY c.at, c.position", derived):
         sources.setdefault(child, []).append(id)
     return {row: cube_of(found[row], scope, tuple(sources.get(row, ()))) for row in rows if row in found}
-
-
-def dimension_of(db: sqlite3.Connection) -> int:
-    """The dimension of the store's vectors; 0 before an embedder is bound."""
-    found = db.execute("SELECT value FROM meta WHERE name = 'embedder'").fetchone()
-    return int(json.loads(found[0])["dimension"]) if found else 0
 
 
 def describe(identity: Identity | None) -> str:
