@@ -24,9 +24,21 @@ from memorist.recall.fact_graph import FactGraph
 from memorist.recall.pagerank import Adjacency, pagerank
 from memorist.recipes import RECIPES
 
-WORDS = ("ana", "lisbon", "old lisbon town", "old lisbon town hall", "porto", "miso the cat", "train of 1995", "train of 1996", "京都", "Ελένη")
+WORDS = (
+    "ana",
+    "lisbon",
+    "old lisbon town",
+    "old lisbon town hall",
+    "porto",
+    "miso the cat",
+    "train of 1995",
+    "train of 1996",
+    "京都",
+    "Ελένη",
+)
 TEXTS = [
-    f"{WORDS[i]} | {verb} | {WORDS[(i * i + 2 * shift + 1) % len(WORDS)]}\n{WORDS[i]} | is | {WORDS[(i + 3) % len(WORDS)]}"
+    f"{WORDS[i]} | {verb} | {WORDS[(i * i + 2 * shift + 1) % len(WORDS)]}\n"
+    f"{WORDS[i]} | is | {WORDS[(i + 3) % len(WORDS)]}"
     for shift, verb in enumerate(("saw", "likes"))
     for i in range(len(WORDS))
 ]
@@ -49,9 +61,10 @@ def graph_of(memory, user="ana"):
 def edges(memory, user="ana"):
     """The graph by names: what a node is called, its edges with their weights, its degree, the facts that hold."""
     graph = graph_of(memory, user)
-    texts = {row: text for row, text in memory._store.texts(memory.scope(user=user).scope)}
+    texts = dict(memory._store.texts(memory.scope(user=user).scope))
     names = [
-        texts.get(int(row), "gone") if row >= 0 else name for name, row in zip(graph.ledger.names, graph.ledger.episodes)
+        texts.get(int(row), "gone") if row >= 0 else name
+        for name, row in zip(graph.ledger.names, graph.ledger.episodes)
     ]
     found = {}
     for kind, parts, degree in (("said", graph.said, graph.said_degree), ("alike", graph.alike, graph.alike_degree)):
@@ -82,7 +95,7 @@ def once(tmp_path, written):
 
 
 def test_the_graph_has_relations_contexts_and_synonyms(once):
-    (found, facts, mentions), _ = once
+    (found, _, mentions), _ = once
     assert found["said", "ana", "lisbon"] == 1
     assert 0.8 <= found["alike", "old lisbon town", "old lisbon town hall"] < 1
     assert ("alike", "train of 1995", "train of 1996") not in found

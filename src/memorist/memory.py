@@ -15,7 +15,7 @@ from memorist.answer import extractive
 from memorist.archive import read_archive, write_archive
 from memorist.cube import Cube, Document, Observation, Scope, is_unicode, parse_moment, utc
 from memorist.doctor import diagnose
-from memorist.errors import InputError, RecordError, brief
+from memorist.errors import InputError, RecordError, StateError, brief
 from memorist.lifecycle.ingest import draft_update, ingest
 from memorist.lifecycle.jobs import INDEX, settle
 from memorist.lifecycle.organising import catch_up
@@ -24,13 +24,15 @@ from memorist.models.known import embedder_named, embedder_of
 from memorist.organise.extract.openie import match
 from memorist.organise.protocol import Around
 from memorist.organise.windows import Windows
+from memorist.recall.associate import Associate
 from memorist.recall.names import unheard
+from memorist.recall.neighbourhood import Neighbourhood, neighbourhood
 from memorist.recall.pool import Limits, Query, run
 from memorist.recipes import Recipe, recipe_named
 from memorist.results import Answer, Change, Check, Erasure, Extracts, Hit, Hits, Receipt, Verification
 from memorist.sources import FileOptions, from_document, from_messages, read, split_long
 from memorist.sources.checked import checked
-from memorist.store.protocol import Selection, Store
+from memorist.store.protocol import Searcher, Selection, Store
 from memorist.store.sqlite import SQLiteStore
 from memorist.store.views import Views
 
@@ -263,13 +265,30 @@ class ScopedMemory:
         `{"speaker": "Ana", "at": {"gte": "2025-05-01"}, "meta.topic": "travel"}`. Raises InputError.
         """
         memory = self._memory
-        limits = limits_of(k, budget)
         selection = Selection(
             parse_moment(as_of, "as_of") if as_of is not None else None,
             parse_moment(known_at, "known_at") if known_at is not None else None,
             {} if where is None else where,
         )
-        text = question_of(query)
+        asked, searcher = self._asked(query, limits_of(k, budget), selection)
+        pool = run(memory._recipe.stages, asked, searcher)
+        hits = [hit_of(cube, place, pool) for place, cube in enumerate(pool.cubes)]
+        return Hits(hits, query, unheard(asked.text, searcher))
+
+    def graph(self, query: str, *, k: int = 6) -> Neighbourhood:
+        """The facts, phrases and passages between a question and the `k` hits that it leads to.
+
+        For a memory opened with the recipe hipporag2; raises StateError with another.
+        """
+        stage = next((one for one in self._memory._recipe.stages if isinstance(one, Associate)), None)
+        if stage is None:
+            raise StateError('there is no graph in this recipe; open the memory with recipe="hipporag2"')
+        asked, searcher = self._asked(query, limits_of(k, None), Selection())
+        return neighbourhood(asked, run(self._memory._recipe.stages, asked, searcher))
+
+    def _asked(self, query: str, limits: Limits, selection: Selection) -> tuple[Query, Searcher]:
+        """A question and a view for the stages, with everything that waits done."""
+        memory, text = self._memory, question_of(query)
         memory.settle(self.scope)
         searcher = memory._store.search(self.scope, selection)
         asked = Query(
@@ -280,9 +299,7 @@ class ScopedMemory:
             now=utc(memory._clock()),
             limits=limits,
         )
-        pool = run(memory._recipe.stages, asked, searcher)
-        hits = [hit_of(cube, place, pool) for place, cube in enumerate(pool.cubes)]
-        return Hits(hits, query, unheard(text, searcher))
+        return asked, searcher
 
     def ask(self, question: str, *, budget: int = DEFAULT_BUDGET, where: Mapping[str, Any] | None = None) -> Answer:
         """An answer from this memory with citations, or "I do not know" when the evidence is weak."""

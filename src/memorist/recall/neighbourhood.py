@@ -9,10 +9,9 @@ from typing import Literal
 import numpy as np
 
 from memorist.organise.fact_cube import ORIGIN
-from memorist.recall.associate import Associate, Paths
+from memorist.recall.associate import Paths
 from memorist.recall.fact_graph import FactGraph
 from memorist.recall.pool import Pool, Query
-from memorist.store.protocol import Searcher
 
 Kind = Literal["phrase", "passage"]
 Relation = Literal["fact", "in", "like"]
@@ -53,7 +52,7 @@ class Neighbourhood:
     edges: tuple[Edge, ...]
 
 
-def neighbourhood(query: Query, pool: Pool, searcher: Searcher, stage: Associate) -> Neighbourhood:
+def neighbourhood(query: Query, pool: Pool) -> Neighbourhood:
     """What lies between the question and the passages of a pool that the stage scored."""
     graph = query.view(ORIGIN, FactGraph)
     paths = pool.paths
@@ -68,10 +67,7 @@ def neighbourhood(query: Query, pool: Pool, searcher: Searcher, stage: Associate
         said = [(one, weight) for one, weight, kind in graph.neighbours(node) if kind == "said"]
         shown |= dict.fromkeys(best_joined(graph, [one for one, _ in said], shown))
     cubes = query.load([rows[node] for node in passages])
-    nodes = [
-        Node(node, "phrase", graph.ledger.names[node], 0.0, node in paths.seeds)
-        for node in shown
-    ] + [
+    nodes = [Node(node, "phrase", graph.ledger.names[node], 0.0, node in paths.seeds) for node in shown] + [
         Node(node, "passage", cubes[rows[node]].text, score[node], False, rows[node])
         for node in passages
         if rows[node] in cubes
