@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from memorist.errors import InputError
 from memorist.organise.graph import FactOrganiser
-from memorist.organise.protocol import RecipeOrganiser
+from memorist.organise.protocol import OwnVectors, RecipeOrganiser
 from memorist.recall.associate import Associate
 from memorist.recall.candidates import dated, dense, dense_seeds, lexical, lexical_seeds, neighbours
 from memorist.recall.pool import Stage
@@ -83,3 +83,9 @@ def recipe_named(name: str) -> Recipe:
     recipe = RECIPES[base]
     stages = tuple(known[without] if isinstance(stage, Associate) else stage for stage in recipe.stages)
     return replace(recipe, name=name, stages=stages)
+
+
+def derived_anew() -> list[str]:
+    """Origins whose cubes are derived again when the embedder changes: their vectors are not those of their texts."""
+    makers = {make for recipe in RECIPES.values() for make in recipe.organisers}
+    return sorted(organiser.name for make in makers if isinstance(organiser := make(), OwnVectors))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from cyclopts import App, Group, Parameter
 
 from memorist import __version__
-from memorist.cli import bench, graph, read, store, write
+from memorist.cli import bench, graph, models, read, store, write
 
 HELP = """A memory for language models that keeps learning: one file, no server, no key.
 
@@ -40,10 +40,12 @@ GROUPS: Mapping[str, Mapping[str, App | Callable[..., int]]] = {
         "import": store.import_,
         "backup": store.backup,
         "compact": store.compact,
+        "reembed": store.reembed,
         "verify": store.verify,
         "doctor": store.doctor,
         "scopes": store.scopes,
     },
+    "Language models": {"models": models.models, "costs": models.costs},
     "See and measure": {"demo": bench.demo, "bench": bench.bench},
 }
 

@@ -19,7 +19,7 @@ COLUMNS = {"start": (MARGIN, 250), "between": (390, 250), "passage": (750, WIDTH
 """Left edge and width of the boxes of each column."""
 
 HEADINGS = {"start": "the walk starts at", "between": "passes", "passage": "ends in"}
-LETTERS = {"start": 34, "between": 34, "passage": 58}
+LETTERS = {"start": 34, "between": 34, "passage": 54}
 MOST_LINES = 4
 SWEEPS = 6
 COLOURS = {"start": "#fde7c7", "between": "#eef1f4", "passage": "#dcebfb"}

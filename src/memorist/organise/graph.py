@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -26,6 +27,7 @@ class FactOrganiser:
 
     name = ORIGIN
     reach = 0
+    own_vectors: Literal[True] = True
     batch = 128
 
     def __init__(self, extractor: Extractor) -> None:

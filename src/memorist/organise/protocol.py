@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from memorist.cube import Scope
 from memorist.models.chat import ChatModel
@@ -29,6 +29,16 @@ class Organiser(Protocol):
     def organise(self, stretches: Sequence[Stretch]) -> Organised:
         """What to write and withdraw, given the current turns around what changed, a stretch for each session."""
         ...
+
+
+@runtime_checkable
+class OwnVectors(Protocol):
+    """An organiser whose cubes' vectors are not simply those of their texts.
+
+    When the store's embedder changes they cannot be made from the cubes, so it derives them again.
+    """
+
+    own_vectors: Literal[True]
 
 
 @dataclass(frozen=True, slots=True)

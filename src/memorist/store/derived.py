@@ -103,7 +103,13 @@ def unorganised(db: sqlite3.Connection, owner: int, organiser: str, limit: int) 
         " AND kind = 'text' ORDER BY revision, row LIMIT ?"
     )
     found = db.execute(sql, (owner, since.revision, since.row, limit)).fetchall()
-    return Unorganised(tuple(row for _, row in found), since, Mark(*found[-1]) if found else since)
+    return Unorganised(tuple(row for _, row in found), since, Mark(*found[-1]) if found else since, epoch_of(db, owner))
+
+
+def epoch_of(db: sqlite3.Connection, owner: int) -> int:
+    """Counts up when an owner's rows vanish or its vectors become another embedder's."""
+    found = db.execute("SELECT epoch FROM owners WHERE owner = ?", (owner,)).fetchone()
+    return int(found[0]) if found else 0
 
 
 def mark_of(db: sqlite3.Connection, owner: int, organiser: str) -> Mark:

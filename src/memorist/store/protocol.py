@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from memorist.cube import Cube, Scope, TimeSpan, Trust
 from memorist.models.embedder import Identity, Vectors
+from memorist.store.reply_log import ReplyLog
 
 Rows = npt.NDArray[np.int64]
 Terms = npt.NDArray[np.uint32]
@@ -82,8 +83,10 @@ class Derived:
     """A cube that an organiser made. The same `id` again replaces what was derived before, its links too.
 
     `members` are the rows it rests on: when one of them is closed it is hidden, when one is erased it is erased.
-    `vector` is of the store's embedder; the store keeps it as float16. `vectors` [n, dimension] are more of the same,
-    of texts that the organiser can tell from the rest of the cube. `data` is its own, and means nothing to the store.
+    `vector` is that of `text` by the store's embedder; the store keeps it as float16. An organiser that makes it of
+    anything else says so (`OwnVectors`), and derives anew when the embedder changes. `vectors` [n, dimension] are more
+    of the same embedder, of texts that the organiser can tell from the rest of the cube. `data` is its own, and means
+    nothing to the store.
     """
 
     id: str
@@ -151,6 +154,7 @@ class Unorganised:
     rows: tuple[int, ...]
     since: Mark
     upto: Mark
+    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +175,28 @@ class Extracted:
     extractor: str
     text: str
     value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """What a vector is made of: an episode as it is indexed, or the text of a derived cube, read at a revision."""
+
+    row: int
+    revision: int
+    episode: bool
+    speaker: str | None
+    text: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Reembedding:
+    """A change of the store's embedder that is going on: `done` of `total` vectors are there."""
+
+    identity: Identity
+    began: datetime
+    done: int
+    total: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +284,7 @@ class Searcher(Protocol):
         ...
 
 
-class Store(Protocol):
+class Store(ReplyLog, Protocol):
     """Where cubes live."""
 
     def add(self, scope: Scope, drafts: Sequence[Draft], now: datetime, kinds: Sequence[str]) -> tuple[list[str], int]:
@@ -296,7 +322,8 @@ class Store(Protocol):
     def organise(self, scope: Scope, organiser: str, seen: Unorganised, organised: Organised, now: datetime) -> bool:
         """Write what an organiser derived from `seen` and move its mark, in one transaction.
 
-        False, and nothing is written, when another process has moved the mark meanwhile. A cube of which a member is
+        False, and nothing is written, when another process has moved the mark meanwhile, when rows have vanished or the
+        vectors are another embedder's. A cube of which a member is
         no longer current is left out: the change that closed it comes after the mark.
         """
         ...
@@ -389,6 +416,41 @@ class Store(Protocol):
 
     def bind(self, identity: Identity) -> None:
         """Record whose vectors these are. Raises EmbedderMismatch when they are another's."""
+        ...
+
+    def reembedding(self) -> Reembedding | None:
+        """The change of embedder that is going on."""
+        ...
+
+    def begin_reembedding(self, identity: Identity, now: datetime) -> None:
+        """Begin to make vectors of another embedder beside those in use, or go on. Nothing else changes meanwhile.
+
+        Raises StateError when another one's are being made, or when those in use are this one's.
+        """
+        ...
+
+    def passages(self, after: int, limit: int) -> list[Passage]:
+        """What still lacks a vector beside, of all owners, by rising row beyond `after`; for the administrator.
+
+        None when no vectors are being made beside.
+        """
+        ...
+
+    def embed_beside(self, identity: Identity, vectors: Mapping[Passage, Vectors]) -> None:
+        """Keep new vectors, but of what was erased or changed since it was read. Raises StateError after a cancel."""
+        ...
+
+    def finish_reembedding(self, identity: Identity, anew: Sequence[str]) -> bool:
+        """Put the new vectors in the place of the old, all in one transaction; False while some are lacking.
+
+        Windows are measured anew. Cubes of the origins `anew`, and those whose vector is no single one, are hidden and
+        their organisers' marks taken back, so that they are derived again. Running jobs begin anew.
+        Raises StateError after a cancel.
+        """
+        ...
+
+    def cancel_reembedding(self) -> bool:
+        """Drop the vectors beside; False when there was nothing to cancel."""
         ...
 
     def backups(self) -> list[Path]:

@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from memorist.bench.suite import Suite
-from memorist.bench.suites import locomo, passages
+from memorist.bench.suites import locomo, nq, passages
 from memorist.errors import InputError
 
 SUITES: Mapping[str, Suite] = {
-    suite.name: suite for suite in (locomo.LOCOMO, passages.MUSIQUE, passages.HOTPOTQA, passages.TWO_WIKI)
+    suite.name: suite
+    for suite in (
+        locomo.LOCOMO,
+        nq.NQ,
+        nq.NQ_DISTRACTORS,
+        passages.MUSIQUE,
+        passages.HOTPOTQA,
+        passages.TWO_WIKI,
+    )
 }
 
 
