@@ -34,7 +34,9 @@ CHUNK = 25
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to measure. Without `limits` or `reader` each suite has its own; `make` opens a system over a folder."""
+    """What to measure. Without `limits` or `reader` each suite has its own; `make` opens a system over a folder.
+
+    `openie` is a ready-made extraction for recipes with a fact graph."""
 
     suites: Sequence[tuple[Suite, Source]]
     systems: Sequence[str]
@@ -42,7 +44,8 @@ class Plan:
     reader: str | None = None
     embedder: str = DEFAULT
     workers: int = 1
-    make: Callable[[str, Path, str], System] = RecipeSystem
+    openie: Path | None = None
+    make: Callable[[str, Path, str], System] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,8 @@ def measure(plan: Plan, suite: Suite, source: Source, journal: Journal, progress
 def settings_of(plan: Plan, suite: Suite, system: str, seed: int, data: str) -> list[Setting]:
     """A setting for each limit."""
     reader, limits = plan.reader or suite.reader, plan.limits or suite.limits
+    if plan.openie is not None:
+        data = f"{data}:{hashlib.sha256(plan.openie.read_bytes()).hexdigest()[:16]}"
     return [Setting(suite.name, system, reader, plan.embedder, one.k, one.budget, seed, data, code()) for one in limits]
 
 
@@ -92,7 +97,8 @@ def ask(
     """Add the corpora to a system, and ask what the journal does not hold yet."""
     first = settings[0]
     with tempfile.TemporaryDirectory(prefix="memorist-bench-") as folder:
-        make = partial(plan.make, first.system, Path(folder), plan.embedder)
+        opening = plan.make or partial(RecipeSystem, openie=plan.openie)
+        make = partial(opening, first.system, Path(folder), plan.embedder)
         bar = progress.add_task(f"{suite.name}: {first.system} adds", total=dataset.items)
         with closing(make()) as system:
             added = system.add(list(dataset.corpora.values()), counted(progress, bar, dataset.items))
