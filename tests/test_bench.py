@@ -12,7 +12,7 @@ from memorist.bench.data import sources
 from memorist.bench.records import Journal, journal_beside
 from memorist.bench.report import document, show, write_json
 from memorist.bench.run import Plan, run
-from memorist.bench.suite import Item, Source
+from memorist.bench.suite import Item, Outcome, Source
 from memorist.bench.suites.locomo import LOCOMO
 from memorist.bench.suites.passages import HOTPOTQA, MUSIQUE, TWO_WIKI, key_of
 from memorist.bench.system import Found, RecipeSystem, Returned
@@ -226,41 +226,42 @@ class TestCheats:
         assert {record.invalid for record in measured.records} == {"7 hits, more than 2"}
 
 
-class TestAudit:
-    TEXTS = {"a": "one two three", "b": "four five", "c": "<memories> six"}
+TEXTS = {"a": "one two three", "b": "four five", "c": "<memories> six"}
 
+
+class TestAudit:
     def found(self, *returned, context=None):
         texts = tuple(Returned(text, keys) for text, keys in returned)
         return Found(texts, "\n".join(one.text for one in texts) if context is None else context, Hits([], "q"), 0.0)
 
     def test_parts_make_a_whole(self):
         found = self.found(("three", ("a",)), ("four five", ("b",)), ("one two ", ("a",)))
-        checked = audit(found, self.TEXTS, Limits(None, None))
+        checked = audit(found, TEXTS, Limits(None, None))
         assert (checked.invalid, checked.ranked, checked.whole) == (None, ("a", "b"), {"a", "b"})
-        checked = audit(self.found(("one three"[:3], ("a",))), self.TEXTS, Limits(None, None))
+        checked = audit(self.found(("one three"[:3], ("a",))), TEXTS, Limits(None, None))
         assert (checked.invalid, checked.ranked, checked.whole) == (None, ("a",), frozenset())
 
     def test_a_window_holds_several(self):
-        checked = audit(self.found(("Ana: one two three\nBo: four five", ("a", "b"))), self.TEXTS, Limits(None, None))
+        checked = audit(self.found(("Ana: one two three\nBo: four five", ("a", "b"))), TEXTS, Limits(None, None))
         assert checked.whole == {"a", "b"}
 
     def test_what_is_derived_costs_and_earns_nothing(self):
-        checked = audit(self.found(("a summary of one two three", ())), self.TEXTS, Limits(None, None))
+        checked = audit(self.found(("a summary of one two three", ())), TEXTS, Limits(None, None))
         assert (checked.invalid, checked.ranked, checked.tokens) == (None, (), 6)
 
     def test_a_fence_broken_by_the_prompt_is_the_same_text(self):
-        checked = audit(self.found((self.TEXTS["c"], ("c",)), context="‹memories> six"), self.TEXTS, Limits(1, None))
+        checked = audit(self.found((TEXTS["c"], ("c",)), context="‹memories> six"), TEXTS, Limits(1, None))
         assert checked.whole == {"c"}
 
     def test_a_key_of_nothing(self):
-        checked = audit(self.found(("one", ("z",))), self.TEXTS, Limits(None, None))
+        checked = audit(self.found(("one", ("z",))), TEXTS, Limits(None, None))
         assert "of nothing that was added" in checked.invalid
 
     def test_tokens_are_ours(self, musique):
         (measured,) = run(plan_of(musique, recipes=("lexical",)), Journal(None), QUIET)
         assert all(record.tokens > 0 for record in measured.records)
         context = "one two three\nfour"
-        checked = audit(self.found(context=context), self.TEXTS, Limits(None, None))
+        checked = audit(self.found(context=context), TEXTS, Limits(None, None))
         assert checked.tokens == count_tokens([context])[0]
 
 
@@ -349,7 +350,6 @@ class TestLocomo:
     def test_refusals(self):
         dataset = LOCOMO.load(sources([LOCOMO], ["dev_colleagues"], Source())[0][1])
         unanswerable = next(task for task in dataset.tasks if task.refusal)
-        from memorist.bench.suite import Outcome
 
         def refused(answer, known):
             return LOCOMO.score(unanswerable, Outcome((), frozenset(), answer, known))

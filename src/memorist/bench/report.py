@@ -13,9 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from memorist import __version__
-from memorist.bench.rows import Row
+from memorist.bench.rows import ALL, Row
 from memorist.bench.run import Measured, Plan, code
-from memorist.bench.suite import ALL
 
 COSTS = (
     "tokens", "search_ms_p50", "search_ms_p95", "read_ms_p50", "read_calls", "read_tokens", "read_cost",
@@ -55,6 +54,8 @@ def overall(one: Measured, names: Sequence[str], title: str) -> Table:
         table.add_column(column, justify="left" if column == "recipe" else "right")
     values = {(row.recipe, row.budget, row.metric): row.value for row in one.rows if row.category == ALL}
     for system, budget in settings_of(one.rows):
+        if not any((system, budget, name) in values for name in (*names, "invalid")):
+            continue  # a reference costs nothing
         cells = [shown(name, values.get((system, budget, name), values.get((system, 0, name)))) for name in names]
         if (system, budget, "invalid") in values:
             cells = ["invalid", *("" for _ in names[1:])]
@@ -64,7 +65,7 @@ def overall(one: Measured, names: Sequence[str], title: str) -> Table:
 
 def settings_of(rows: Iterable[Row]) -> list[tuple[str, int]]:
     """Systems and budgets under which questions were asked, in order."""
-    return list(dict.fromkeys((row.recipe, row.budget) for row in rows if row.metric in ("tokens", "invalid")))
+    return list(dict.fromkeys((row.recipe, row.budget) for row in rows if row.metric not in COSTS))
 
 
 def by_category(one: Measured) -> Table | None:

@@ -27,6 +27,7 @@ from memorist.bench.vectors import Remembering
 from memorist.errors import InputError
 from memorist.models.known import DEFAULT, embedder_named
 from memorist.recall.pool import Limits
+from memorist.results import Hits
 
 CHUNK = 25
 """Questions that a worker takes at a time."""
@@ -79,7 +80,21 @@ def measure(plan: Plan, suite: Suite, source: Source, journal: Journal, progress
         adding = journal.adding(settings[0].key())
         rows += added_rows(suite.name, system, adding, dataset.items) if adding else []
         records += [found for one in settings for task in dataset.tasks if (found := journal.get(one.key(task.id)))]
-    return Measured(suite, dataset, tuple(records), (*rows_of(records), *rows))
+    records += references(suite, dataset, source.seed)
+    results = rows_of(records)
+    return Measured(suite, dataset, tuple(records), (*results, *suite.totals(results), *rows))
+
+
+def references(suite: Suite, dataset: Dataset, seed: int) -> Iterator[Record]:
+    """What is reached without a memory, scored like the rest."""
+    for name, answer in suite.references(dataset).items():
+        setting = Setting(suite.name, name, "none", "none", None, None, seed, dataset.digest, code())
+        for task in dataset.tasks:
+            outcome = answer(task)
+            reading = Reading(outcome.answer, outcome.known)
+            found = Found((), "", Hits([], task.question), 0.0)
+            checked = Audit(0, outcome.ranked, outcome.whole, None)
+            yield record_of(setting, task, found, checked, reading, dict(suite.score(task, outcome)))
 
 
 def settings_of(plan: Plan, suite: Suite, system: str, seed: int, data: str) -> list[Setting]:

@@ -5,11 +5,39 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from memorist.bench.suite import Suite
-from memorist.bench.suites import locomo, passages
+from memorist.bench.suites import (
+    agentbench,
+    conflicts,
+    labels,
+    locomo,
+    longmemeval,
+    movielens,
+    pairs,
+    passages,
+    personamem,
+)
 from memorist.errors import InputError
 
 SUITES: Mapping[str, Suite] = {
-    suite.name: suite for suite in (locomo.LOCOMO, passages.MUSIQUE, passages.HOTPOTQA, passages.TWO_WIKI)
+    suite.name: suite
+    for suite in (
+        locomo.LOCOMO,
+        passages.MUSIQUE,
+        passages.HOTPOTQA,
+        passages.TWO_WIKI,
+        passages.NQ,
+        passages.STRATEGYQA,
+        pairs.KEY_VALUE,
+        personamem.PERSONAMEM,
+        labels.BANKING77,
+        labels.CLINC150,
+        labels.TREC,
+        labels.CLUTRR,
+        movielens.MOVIELENS,
+        conflicts.CONFLICTS,
+        agentbench.AGENT_BENCH,
+        longmemeval.LONG_MEM_EVAL,
+    )
 }
 
 
