@@ -7,18 +7,23 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from memorist.answer import extractive
+from memorist.answer.asking import AskOptions, Sources, ask, ask_or_quote
+from memorist.answer.extractive import METHOD as EXTRACTIVE
 from memorist.archive import read_archive, write_archive
 from memorist.cube import Cube, Document, Observation, Scope, is_unicode, parse_moment, utc
 from memorist.doctor import diagnose
 from memorist.errors import InputError, RecordError, brief
 from memorist.lifecycle.ingest import draft_update, ingest
 from memorist.lifecycle.jobs import INDEX, settle
+from memorist.lifecycle.organising import catch_up
+from memorist.models.chat import ChatModel
 from memorist.models.embedder import Embedder
 from memorist.models.known import embedder_named, embedder_of
+from memorist.organise.protocol import Around
 from memorist.organise.windows import Windows
 from memorist.recall.names import unheard
 from memorist.recall.pool import Limits, Query, run
@@ -28,6 +33,7 @@ from memorist.sources import FileOptions, from_document, from_messages, read, sp
 from memorist.sources.checked import checked
 from memorist.store.protocol import Selection, Store
 from memorist.store.sqlite import SQLiteStore
+from memorist.store.views import Views
 
 DEFAULT_BUDGET = 1_500
 
@@ -44,12 +50,22 @@ Added = str | Path | Document | Observation | Mapping[str, Any] | Iterable[Mappi
 class Memory:
     """A store with an embedder. Everything about someone's memories goes through `scope`."""
 
-    def __init__(self, store: Store, embedder: Embedder, recipe: Recipe, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        embedder: Embedder,
+        recipe: Recipe,
+        clock: Callable[[], datetime],
+        model: ChatModel | None = None,
+    ) -> None:
         self._store = store
         self._embedder = embedder
+        self._model = model
         self._recipe = recipe
         self._clock = clock
         self._organisers = (Windows(),)
+        self._recipe_organisers = tuple(make() for make in recipe.organisers)
+        self._views = Views(store)
 
     @classmethod
     def open(
@@ -58,17 +74,19 @@ class Memory:
         *,
         embedder: Embedder | str | None = None,
         recipe: str = "default",
+        model: ChatModel | str | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
     ) -> Memory:
         """Open the file, or create it.
 
         `embedder` is "minilm" (the default), "static" (far faster, less found) or an object of your own; a
-        store remembers whose vectors it holds, so one made with ours needs no naming again.
+        store remembers whose vectors it holds, so one made with ours needs no naming again. `model` is the language
+        model that `ask` uses, by name or an object of your own; it is not loaded before it is needed.
 
         Raises NotAStore, StoreTooNew, StoreReadOnly, StoreFull, StoreBusy, EmbedderMismatch, or InputError for a
         wrong path or recipe; the file is then untouched.
         """
-        chosen = recipe_named(recipe)
+        chosen, reader = recipe_named(recipe), model_named(model)
         if isinstance(embedder, str):
             embedder = embedder_named(embedder)
         store = SQLiteStore(path_of(path))
@@ -78,7 +96,7 @@ class Memory:
         except BaseException:
             store.close()
             raise
-        return cls(store, embedder, chosen, clock)
+        return cls(store, embedder, chosen, clock, reader)
 
     @classmethod
     def load(cls, archive: str | Path, path: str | Path, *, embedder: Embedder | str | None = None) -> Memory:
@@ -139,7 +157,11 @@ class Memory:
 
     def settle(self, scope: Scope) -> str | None:
         """Finish an owner's pending work; returns why it could not be."""
-        return settle(self._store, scope, self._embedder, self._organisers, self._clock)
+        problem = settle(self._store, scope, self._embedder, self._organisers, self._clock)
+        if problem or not self._recipe_organisers:
+            return problem
+        around = Around(scope, self._embedder, None, partial(self._views.of, scope))
+        return catch_up(self._store, self._recipe_organisers, around, self._clock)
 
     def close(self) -> None:
         """Let go of the file. Closing is never needed for safety."""
@@ -183,7 +205,8 @@ class ScopedMemory:
         receipt = ingest(
             memory._store, self.scope, observations, memory._embedder, memory._organisers, memory._clock, progress
         )
-        return receipt.with_skipped(skipped)
+        problem = receipt.problem or (memory.settle(self.scope) if memory._recipe_organisers else None)
+        return replace(receipt, problem=problem, state="stored" if problem else "indexed").with_skipped(skipped)
 
     def _observations(
         self,
@@ -236,13 +259,12 @@ class ScopedMemory:
         what was true then, `known_at` for what was believed then; `where` filters on the header, such as
         `{"speaker": "Ana", "at": {"gte": "2025-05-01"}, "meta.topic": "travel"}`. Raises InputError.
         """
+        selection = selection_of(as_of, known_at, where)
+        return self._found(query, limits_of(k, budget), selection, utc(self._memory._clock()))
+
+    def _found(self, query: str, limits: Limits, selection: Selection, now: datetime) -> Hits:
+        """What a recall finds for a question asked at `now`."""
         memory = self._memory
-        limits = limits_of(k, budget)
-        selection = Selection(
-            parse_moment(as_of, "as_of") if as_of is not None else None,
-            parse_moment(known_at, "known_at") if known_at is not None else None,
-            {} if where is None else where,
-        )
         text = question_of(query)
         memory.settle(self.scope)
         searcher = memory._store.search(self.scope, selection)
@@ -250,18 +272,45 @@ class ScopedMemory:
             text,
             embed=memory._embedder.embed,
             load=lambda rows: memory._store.cubes(self.scope, rows),
-            now=utc(memory._clock()),
+            view=partial(memory._views.of, self.scope),
+            now=now,
             limits=limits,
         )
         pool = run(memory._recipe.stages, asked, searcher)
         hits = [hit_of(cube, place, pool) for place, cube in enumerate(pool.cubes)]
         return Hits(hits, query, unheard(text, searcher))
 
-    def ask(self, question: str, *, budget: int = DEFAULT_BUDGET, where: Mapping[str, Any] | None = None) -> Answer:
-        """An answer from this memory with citations, or "I do not know" when the evidence is weak."""
-        return extractive.answer(
-            question_of(question), self.search(question, budget=budget, where=where), self._memory._embedder
+    def ask(
+        self,
+        question: str,
+        *,
+        model: ChatModel | str | None = None,
+        budget: int = DEFAULT_BUDGET,
+        as_of: datetime | str | None = None,
+        known_at: datetime | str | None = None,
+        where: Mapping[str, Any] | None = None,
+        options: AskOptions = AskOptions(),
+    ) -> Answer:
+        """An answer from this memory with citations, or "I do not know" when the evidence does not carry one.
+
+        `model` reads and writes it: a name such as "local:qwen2.5-coder-1.5b" or a ChatModel; "extractive" is none. By
+        default it is the model of `Memory.open`, and without one the answer is quoted sentences. `budget` is the
+        tokens of memories it may see; `as_of`, `known_at` and `where` are those of `search`.
+
+        A `model` named here that fails raises its ModelError. When that of `Memory.open` fails, the answer is
+        extractive and `Answer.problem` says why. The store is never touched. Raises InputError.
+        """
+        memory = self._memory
+        text, limits, selection = question_of(question), limits_of(None, budget), selection_of(as_of, known_at, where)
+        now = parse_moment(options.now, "now") if options.now is not None else utc(memory._clock())
+        sources = Sources(
+            search=lambda query: self._found(query, limits, selection, now),
+            embedder=memory._embedder,
+            versions=self.history,
         )
+        if model is None and memory._model is not None:
+            return ask_or_quote(text, now, budget, options, sources, memory._model)
+        return ask(text, now, budget, options, sources, model_named(model))
 
     def get(self, id: str) -> Cube:
         """A cube by id. Raises NotFound."""
@@ -371,6 +420,28 @@ def in_conversation(observation: Observation, at: datetime | None, user: str) ->
     nameless = observation.role == "user" and observation.speaker in (None, "User")
     speaker = user if nameless and user else observation.speaker
     return replace(observation, at=observation.at or at, session=session, speaker=speaker)
+
+
+def selection_of(
+    as_of: datetime | str | None, known_at: datetime | str | None, where: Mapping[str, Any] | None
+) -> Selection:
+    """Checked conditions. Raises InputError."""
+    return Selection(
+        parse_moment(as_of, "as_of") if as_of is not None else None,
+        parse_moment(known_at, "known_at") if known_at is not None else None,
+        {} if where is None else where,
+    )
+
+
+def model_named(model: ChatModel | str | None) -> ChatModel | None:
+    """The model to read with, None for answers without one. Raises ModelMissing or InputError for a name."""
+    if model is None or model == EXTRACTIVE:
+        return None
+    if isinstance(model, str):
+        from memorist.models.local import LocalModel
+
+        return LocalModel(model.removeprefix("local:"))
+    return model
 
 
 def limits_of(k: int | None, budget: int | None) -> Limits:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from memorist.errors import InputError
+from memorist.organise.protocol import RecipeOrganiser
 from memorist.recall.candidates import dated, dense, dense_seeds, lexical, lexical_seeds, neighbours
 from memorist.recall.pool import Stage
 from memorist.recall.score import by_both, by_meaning, by_ranks, by_window, by_words
@@ -15,11 +16,15 @@ from memorist.recall.temporal import timely
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Recall stages in their order, and what the recipe is in a sentence."""
+    """Recall stages in their order, and what the recipe is in a sentence.
+
+    `organisers` make what its stages need beyond episodes and windows; each is made once for an open store.
+    """
 
     name: str
     about: str
     stages: tuple[Stage, ...]
+    organisers: tuple[Callable[[], RecipeOrganiser], ...] = ()
 
 
 RECIPES: Mapping[str, Recipe] = {

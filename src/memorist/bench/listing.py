@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from memorist.bench.run import READERS
+from memorist.bench.readers import READERS
 from memorist.bench.suites import SUITES
 from memorist.recipes import RECIPES
 
@@ -24,4 +24,8 @@ def show_all(console: Console) -> None:
     for recipe in RECIPES.values():
         table.add_row(recipe.name, recipe.about)
     console.print(table)
-    console.print(f"readers: {', '.join(READERS)}; also measured: bench answers, bench scale", highlight=False)
+    console.print(
+        f"readers: {', '.join(READERS)}, or a model such as local:smollm2-135m\n"
+        "also measured: bench answers, bench scale",
+        highlight=False,
+    )

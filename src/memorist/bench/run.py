@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 import memorist
 from memorist.bench.audit import Audit, audit
-from memorist.bench.readers import Extractive, NoReader, Reader, Reading
+from memorist.bench.readers import READERS, Reader, Reading, check_reader, reader_named
 from memorist.bench.records import Adding, Journal, Record, Setting
 from memorist.bench.rows import Row, added_rows, rows_of
 from memorist.bench.suite import Dataset, Outcome, Source, Suite, Task
@@ -31,8 +31,6 @@ from memorist.results import Hits
 
 CHUNK = 25
 """Questions that a worker takes at a time."""
-
-READERS = ("none", "extractive")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +58,8 @@ class Measured:
 
 def run(plan: Plan, journal: Journal, console: Console) -> list[Measured]:
     """Measure everything that the plan names."""
-    if plan.reader not in (None, *READERS):
-        raise InputError(f"there is no reader {plan.reader!r:.50}; choose one of {', '.join(READERS)}")
+    if plan.reader is not None:
+        check_reader(plan.reader)
     with bars(console) as progress:
         return [measure(plan, suite, source, journal, progress) for suite, source in plan.suites]
 
@@ -118,7 +116,8 @@ def ask(
         missing = [(one, task) for one in settings for task in dataset.tasks if journal.get(one.key(task.id)) is None]
         bar = progress.add_task(f"{suite.name}: {first.system} answers", total=len(missing))
         open_asker = partial(Asker, make, suite.score, first.reader, plan.embedder)
-        for records in spread(open_asker, parts(dataset, missing), plan.workers):
+        chunk = CHUNK if first.reader in READERS else 1  # what a model said is on disk before the next question
+        for records in spread(open_asker, parts(dataset, missing, chunk), plan.workers):
             journal.add(records)
             progress.advance(bar, len(records))
         progress.remove_task(bar)
@@ -150,7 +149,7 @@ class Part:
     labels: Mapping[str, str]
 
 
-def parts(dataset: Dataset, missing: Sequence[Job]) -> Iterator[Part]:
+def parts(dataset: Dataset, missing: Sequence[Job], chunk: int) -> Iterator[Part]:
     """The jobs, by corpus and a chunk at a time."""
     by_corpus: dict[str, list[Job]] = {}
     for job in missing:
@@ -159,8 +158,8 @@ def parts(dataset: Dataset, missing: Sequence[Job]) -> Iterator[Part]:
         items = dataset.corpora[name].items
         texts = {item.key: item.text for item in items}
         labels = {item.key: item.label for item in items if item.label is not None}
-        for start in range(0, len(jobs), CHUNK):
-            yield Part(jobs[start : start + CHUNK], texts, labels)
+        for start in range(0, len(jobs), chunk):
+            yield Part(jobs[start : start + chunk], texts, labels)
 
 
 class Asker:
@@ -170,7 +169,7 @@ class Asker:
         self._system = make()
         self._score = score
         self._embedder = Remembering(embedder_named(embedder))
-        self._reader: Reader = Extractive(self._embedder) if reader == "extractive" else NoReader()
+        self._reader: Reader = reader_named(reader, self._embedder)
 
     def ask(self, part: Part) -> list[Record]:
         """The records of a part, in its order."""
@@ -180,7 +179,7 @@ class Asker:
             checked = audit(found, part.texts, setting.limits)
             reading = Reading() if checked.invalid else self._reader.read(task, found, part.labels)
             outcome = Outcome(checked.ranked, checked.whole, reading.answer, reading.known)
-            metrics = {} if checked.invalid else dict(self._score(task, outcome))
+            metrics = {} if checked.invalid else {**self._score(task, outcome), **reading.measures}
             records.append(record_of(setting, task, found, checked, reading, metrics))
         return records
 

@@ -182,6 +182,30 @@ def scale(*, sizes: str = "10000,100000", out: Out = None, debug: Debug = False)
     return OK
 
 
+@bench.command
+def weights(
+    *, models: Annotated[str, Parameter(name="--model")] = "smollm2-135m", out: Out = None, debug: Debug = False
+) -> int:
+    """Measure how far a model in torch is from the same model in llama.cpp.
+
+    For example:
+
+        memorist bench weights --model smollm2-135m,gemma-3-270m
+
+    Parameters
+    ----------
+    models
+        The packaged models to compare (default: smollm2-135m).
+    out
+        Write the numbers to this file, too.
+    """
+    writable(out)
+    from memorist.bench.weights import run
+
+    run([name.strip() for name in models.split(",")], out, console())
+    return OK
+
+
 def demo(*, json: bool = False, debug: Debug = False) -> int:
     """See in a minute what Memorist does, in a store that is thrown away.
 

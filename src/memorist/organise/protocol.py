@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
+from memorist.cube import Scope
+from memorist.models.chat import ChatModel
+from memorist.models.embedder import Embedder
 from memorist.store.protocol import Organised, Stretch
+from memorist.store.views import V
 
 
 class Organiser(Protocol):
@@ -23,4 +28,39 @@ class Organiser(Protocol):
 
     def organise(self, stretches: Sequence[Stretch]) -> Organised:
         """What to write and withdraw, given the current turns around what changed, a stretch for each session."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What a recipe's organiser may use beside the turns: whose they are, models, and what was derived before."""
+
+    scope: Scope
+    embedder: Embedder
+    model: ChatModel | None
+    view: Callable[[str, Callable[[], V]], V]
+    """`view(origin, make)`: the owner's derived cubes of an origin as a `View`, current."""
+
+
+class RecipeOrganiser(Protocol):
+    """An organiser of a recipe: it runs after the episodes are indexed, and keeps a mark of how far it came.
+
+    So a store that was filled under another recipe is caught up when this one is first used.
+    """
+
+    name: str
+    """The origin of its cubes."""
+
+    reach: int
+    """How many turns around a changed one it needs to see. 0: only those that changed."""
+
+    batch: int
+    """How many changed episodes it takes at a time; what it derives from them is one transaction."""
+
+    def organise(self, stretches: Sequence[Stretch], changed: frozenset[int], around: Around) -> Organised:
+        """What to write and withdraw. `changed` are the rows that changed, of which some may be gone from the turns.
+
+        What was derived from an episode that is no longer current is hidden already, and what shared it with others
+        has those among the changed.
+        """
         ...

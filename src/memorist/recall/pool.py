@@ -15,6 +15,7 @@ from memorist.models.embedder import Vectors
 from memorist.store.protocol import Features, Floats, Rows, Searcher, Terms
 from memorist.store.search import distinct
 from memorist.store.terms import query_terms
+from memorist.store.views import V
 from memorist.times import TimeIntent, intent
 
 
@@ -27,6 +28,7 @@ class Query:
         *,
         embed: Callable[[Sequence[str]], Vectors],
         load: Callable[[Sequence[int]], dict[int, Cube]],
+        view: Callable[[str, Callable[[], V]], V],
         now: datetime,
         limits: Limits,
     ) -> None:
@@ -34,6 +36,8 @@ class Query:
         self.now = now
         self.limits = limits
         self.load = load
+        self.view = view
+        """`view(origin, make)`: the owner's derived cubes of an origin as a `View`, current."""
         self._embed = embed
 
     @cached_property

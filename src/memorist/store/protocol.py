@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from memorist.cube import Cube, Scope, TimeSpan, Trust
 from memorist.models.embedder import Identity, Vectors
+from memorist.store.reply_log import ReplyLog
 
 Rows = npt.NDArray[np.int64]
 Terms = npt.NDArray[np.uint32]
@@ -68,8 +69,21 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """A directed, weighted edge to a cube of the same owner, by id."""
+
+    target: str
+    kind: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class Derived:
-    """A cube that an organiser made. The same `id` again replaces what was derived before."""
+    """A cube that an organiser made. The same `id` again replaces what was derived before, its links too.
+
+    `members` are the rows it rests on: when one of them is closed it is hidden, when one is erased it is erased.
+    `vector` is of the store's embedder; the store keeps it as float16.
+    """
 
     id: str
     origin: str
@@ -82,6 +96,56 @@ class Derived:
     valid_from: datetime
     tokens: int = 0
     norm: float | None = None
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    vector: Vectors | None = None
+    links: tuple[Link, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A derived cube as the store has it. `active` is False for one that no longer holds."""
+
+    row: int
+    id: str
+    text: str
+    meta: Mapping[str, Any]
+    members: Rows
+    vector: Vectors | None
+    active: bool
+    session: str
+    agent: str
+    trust: Trust
+    at: datetime
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Derived cubes of an origin that changed since a revision. Another `epoch` than before: rows have vanished."""
+
+    kept: tuple[Kept, ...]
+    revision: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far an organiser has come in an owner's changes: it has seen all up to this revision and row."""
+
+    revision: int = 0
+    row: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Unorganised:
+    """Episodes that changed since an organiser's mark, in the order of their changes; `upto` is the mark after them.
+
+    Those that are not current any more are among them: what was derived from them is hidden already.
+    """
+
+    rows: tuple[int, ...]
+    since: Mark
+    upto: Mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,12 +232,16 @@ class Searcher(Protocol):
         """The given rows and the visible turns that share a window with one of them."""
         ...
 
+    def allowed(self, rows: Rows) -> Rows:
+        """Those of the rows that are episodes of this view, in the given order."""
+        ...
+
     def features(self, rows: Rows, terms: Terms, vector: Floats | None) -> Features:
         """Columns for the rows, in their order. Without a vector the cosines are 0."""
         ...
 
 
-class Store(Protocol):
+class Store(ReplyLog, Protocol):
     """Where cubes live."""
 
     def add(self, scope: Scope, drafts: Sequence[Draft], now: datetime, kinds: Sequence[str]) -> tuple[list[str], int]:
@@ -202,6 +270,29 @@ class Store(Protocol):
 
     def jobs(self, scope: Scope) -> list[Job]:
         """Jobs that are not done."""
+        ...
+
+    def unorganised(self, scope: Scope, organiser: str, limit: int) -> Unorganised:
+        """Up to `limit` episodes that changed since this organiser's mark, oldest change first."""
+        ...
+
+    def organise(self, scope: Scope, organiser: str, seen: Unorganised, organised: Organised, now: datetime) -> bool:
+        """Write what an organiser derived from `seen` and move its mark, in one transaction.
+
+        False, and nothing is written, when another process has moved the mark meanwhile. A cube of which a member is
+        no longer current is left out: the change that closed it comes after the mark.
+        """
+        ...
+
+    def derived(self, scope: Scope, origin: str, since: int) -> Changes:
+        """An owner's derived cubes of an origin that changed after the revision `since`, by rising row.
+
+        Not of windows: these are columns of what `search` sees.
+        """
+        ...
+
+    def links(self, scope: Scope, kind: str) -> list[tuple[int, int, float]]:
+        """An owner's links of a kind between cubes that are active: (source row, target row, weight)."""
         ...
 
     def turns(self, scope: Scope, rows: Sequence[int]) -> list[Turn]:

@@ -18,7 +18,7 @@ WHERE c.origin = 'source' AND f.terms IS NOT NULL
 READ_WINDOWS = f"""
 SELECT c.state = 'active', f.members, f.norm
 FROM {CHANGED} r CROSS JOIN cubes c ON c.row = r.row CROSS JOIN features f ON f.row = r.row
-WHERE f.members IS NOT NULL
+WHERE c.origin = 'windows'
 """
 BATCH = 20_000
 

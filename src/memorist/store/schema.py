@@ -78,7 +78,40 @@ CREATE INDEX events_row ON events (row);
 CREATE TABLE backups (path TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
 """
 
-MIGRATIONS: tuple[str, ...] = (CREATE,)
+MARKS = """
+-- How far an organiser has come: it has seen all of the owner's changes up to (revision, row).
+CREATE TABLE marks (
+  owner INTEGER NOT NULL REFERENCES owners, organiser TEXT NOT NULL,
+  revision INTEGER NOT NULL, row INTEGER NOT NULL,
+  PRIMARY KEY (owner, organiser)
+) WITHOUT ROWID;
+-- Of what organisers derive; windows are read with the episodes, by cubes_changed.
+CREATE INDEX cubes_origin ON cubes (owner, origin, revision) WHERE origin NOT IN ('source', 'windows');
+"""
+
+REPLIES = """
+-- Calls of language models. `key` is a hash of who was asked what; one with an `error` is never replayed. `times` is
+-- how often it was called, `uses` how often the log answered instead. `calls` are the tools it asked for, as JSON.
+CREATE TABLE replies (
+  reply INTEGER PRIMARY KEY, owner INTEGER NOT NULL REFERENCES owners,
+  key TEXT NOT NULL, purpose TEXT NOT NULL, prompt TEXT NOT NULL, model TEXT NOT NULL, parameters TEXT NOT NULL,
+  text TEXT NOT NULL, finish TEXT NOT NULL, calls TEXT NOT NULL,
+  prompt_tokens INTEGER NOT NULL, reply_tokens INTEGER NOT NULL, cost REAL, seconds REAL NOT NULL,
+  times INTEGER NOT NULL, uses INTEGER NOT NULL, at INTEGER NOT NULL, error TEXT
+);
+CREATE UNIQUE INDEX replies_key ON replies (owner, key) WHERE error IS NULL;
+CREATE INDEX replies_failed ON replies (owner, key) WHERE error IS NOT NULL;
+
+-- The episodes that a call saw; what it saw of derived cubes counts as the episodes they rest on.
+CREATE TABLE reply_rows (
+  reply INTEGER NOT NULL REFERENCES replies ON DELETE CASCADE,
+  row INTEGER NOT NULL REFERENCES cubes ON DELETE CASCADE,
+  PRIMARY KEY (reply, row)
+) WITHOUT ROWID;
+CREATE INDEX reply_rows_row ON reply_rows (row);
+"""
+
+MIGRATIONS: tuple[str, ...] = (CREATE, MARKS, REPLIES)
 """MIGRATIONS[n] takes version n to n + 1; version 0 is the empty file."""
 
 VERSION = len(MIGRATIONS)

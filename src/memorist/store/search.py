@@ -89,6 +89,14 @@ class IndexSearcher:
         every = every[(every >= 0) & (every < self._size)]
         return self._rows(every[self._allowed[every]])
 
+    def allowed(self, rows: Rows) -> Rows:
+        """Those of the rows that are episodes of this view, in the given order."""
+        known = self._index.rows[: self._size]
+        places = np.minimum(np.searchsorted(known, rows), max(self._size - 1, 0))
+        if not self._size:
+            return rows[:0]
+        return np.asarray(rows[(known[places] == rows) & self._allowed[places]], np.int64)
+
     def features(self, rows: Rows, terms: Terms, vector: Floats | None) -> Features:
         """Columns for the rows, in their order. Without a vector the cosines are 0."""
         index = self._index

@@ -16,12 +16,24 @@ import numpy as np
 from memorist.cube import SOURCE, Cube, Scope
 from memorist.errors import EmbedderMismatch, NotFound, StateError, brief
 from memorist.models.embedder import Identity, Vectors
-from memorist.store import archive, erasure, jobs, refresh, windows
+from memorist.store import archive, derived, erasure, jobs, refresh, replies, turns
 from memorist.store.check import check
 from memorist.store.connection import Database, copy_whole
 from memorist.store.index import OwnerIndex
 from memorist.store.moments import micros, moment
-from memorist.store.protocol import Draft, Erased, Job, Organised, Searcher, Selection, Stretch, Turn
+from memorist.store.protocol import (
+    Changes,
+    Draft,
+    Erased,
+    Job,
+    Organised,
+    Searcher,
+    Selection,
+    Stretch,
+    Turn,
+    Unorganised,
+)
+from memorist.store.reply_log import Exchange, Spent
 from memorist.store.rows import HEADER, cube_of, dump_times, fetch_in, next_row
 from memorist.store.search import IndexSearcher
 from memorist.store.select import filtered, narrowed, visible
@@ -77,7 +89,7 @@ class SQLiteStore:
                 jobs.fail(db, job, None)
                 return False
             jobs.finish(db, job)
-            windows.write(db, owner, organised, now, revision)
+            derived.write(db, owner, organised, now, revision)
             return True
 
     def claim(self, scope: Scope, now: datetime, number: int = 0) -> Job | None:
@@ -97,6 +109,21 @@ class SQLiteStore:
         """Jobs that are not done."""
         with self._database.reading() as db:
             return jobs.pending(db, scope, owner_of(db, scope, create=False))
+
+    def unorganised(self, scope: Scope, organiser: str, limit: int) -> Unorganised:
+        """Up to `limit` episodes that changed since this organiser's mark, oldest change first."""
+        with self._database.reading() as db:
+            return derived.unorganised(db, owner_of(db, scope, create=False), organiser, limit)
+
+    def organise(self, scope: Scope, organiser: str, seen: Unorganised, organised: Organised, now: datetime) -> bool:
+        """Write what an organiser derived and move its mark; False when another process has moved it."""
+        with self._database.writing() as db:
+            owner = owner_of(db, scope, create=False)
+            if not owner or derived.mark_of(db, owner, organiser) != seen.since:
+                return False
+            derived.write(db, owner, organised, now, next_revision(db, owner))
+            derived.move_mark(db, owner, organiser, seen.upto)
+            return True
 
     def replace(self, scope: Scope, old: str, draft: Draft, now: datetime, kinds: Sequence[str]) -> str:
         """Close a cube at the draft's `valid_from` and put the draft in its place in the conversation."""
@@ -118,7 +145,7 @@ class SQLiteStore:
             row = next_row(db)
             if not insert_episode(db, draft, owner, row, found["position"], found["row"], now, revision):
                 raise StateError(f"{old} already was updated to this text at this time")
-            touched = windows.close_over(db, [found["row"]], revision)
+            touched = derived.close_over(db, [found["row"]], revision)
             jobs.create(db, owner, kinds, [row, *touched])
             return draft.id
 
@@ -137,7 +164,7 @@ class SQLiteStore:
                 db.execute("UPDATE cubes SET state = ?, revision = ? WHERE row = ?", (state, revision, row))
                 what = {"forgotten": "forgotten", "active": "restored"}[state]
                 db.execute("INSERT INTO events (row, at, what) VALUES (?, ?, ?)", (row, micros(now), what))
-            touched = windows.close_over(db, rows, revision)
+            touched = derived.close_over(db, rows, revision)
             jobs.create(db, owner, kinds, sorted({*rows, *touched}))
 
     def erase(self, scope: Scope, ids: Sequence[str], kinds: Sequence[str]) -> Erased:
@@ -148,8 +175,9 @@ class SQLiteStore:
             for header in found:
                 refuse_derived(header, "erase")
             rows = [int(header["row"]) for header in found]
-            next_revision(db, owner)
+            revision = next_revision(db, owner)
             erased, touched = erasure.erase(db, owner, rows)
+            derived.changed(db, touched, revision)
             if touched:
                 jobs.create(db, owner, kinds, touched)
             return erased
@@ -165,12 +193,22 @@ class SQLiteStore:
     def turns(self, scope: Scope, rows: Sequence[int]) -> list[Turn]:
         """Episodes by row that are current, in the given order."""
         with self._database.reading() as db:
-            return windows.turns(db, owner_of(db, scope, create=False), rows)
+            return turns.turns(db, owner_of(db, scope, create=False), rows)
 
     def sequences(self, scope: Scope, rows: Sequence[int], reach: int) -> list[Stretch]:
         """For each session touched by the rows: its current turns around them, in the order of the conversation."""
         with self._database.reading() as db:
-            return windows.sequences(db, owner_of(db, scope, create=False), rows, reach)
+            return turns.sequences(db, owner_of(db, scope, create=False), rows, reach)
+
+    def derived(self, scope: Scope, origin: str, since: int) -> Changes:
+        """Derived cubes of an origin that changed after a revision, by rising row."""
+        with self._database.reading() as db:
+            return derived.changes(db, owner_of(db, scope, create=False), origin, since)
+
+    def links(self, scope: Scope, kind: str) -> list[tuple[int, int, float]]:
+        """An owner's links of a kind between cubes that are active."""
+        with self._database.reading() as db:
+            return derived.links(db, owner_of(db, scope, create=False), kind)
 
     def search(self, scope: Scope, selection: Selection) -> Searcher:
         """A view for the recall stages."""
@@ -239,6 +277,31 @@ class SQLiteStore:
                 (SOURCE,),
             ).fetchall()
         return ((Scope(tenant=tenant, user=user), count) for tenant, user, count in counted)
+
+    # The reply log
+
+    def keep_reply(self, scope: Scope, exchange: Exchange, rows: Sequence[int]) -> bool:
+        """Keep a call that saw the cubes of these rows; False when its reply could not be kept."""
+        with self._database.writing() as db:
+            return replies.keep(db, owner_of(db, scope, create=True), exchange, rows)
+
+    def reply_to(self, scope: Scope, key: str, rows: Sequence[int]) -> Exchange | None:
+        """The reply recorded for a key, which from now on has seen these rows, too."""
+        with self._database.reading() as db:
+            if not replies.has(db, owner_of(db, scope, create=False), key):
+                return None
+        with self._database.writing() as db:
+            return replies.reply_to(db, owner_of(db, scope, create=False), key, rows)
+
+    def reject_reply(self, scope: Scope, key: str, reason: str) -> None:
+        """Keep the reply recorded for a key, and never replay it."""
+        with self._database.writing() as db:
+            replies.reject(db, owner_of(db, scope, create=False), key, reason)
+
+    def spent(self, scope: Scope, since: datetime | None = None) -> list[Spent]:
+        """What the calls of this owner took, by purpose, model and day."""
+        with self._database.reading() as db:
+            return replies.spent(db, owner_of(db, scope, create=False), since)
 
     # The store as a whole
 
