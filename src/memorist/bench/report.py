@@ -15,6 +15,7 @@ from rich.table import Table
 from memorist import __version__
 from memorist.bench.rows import ALL, Row
 from memorist.bench.run import Measured, Plan, code
+from memorist.bench.streams import Learned
 
 COSTS = (
     "tokens", "search_ms_p50", "search_ms_p95", "read_ms_p50", "read_calls", "read_tokens", "read_cost",
@@ -139,6 +140,34 @@ def document(measured: Sequence[Measured], plan: Plan, command: str | None = Non
         "machine": machine(),
         "rows": [asdict(row) for one in measured for row in one.rows],
         "records": [asdict(record) for one in measured for record in one.records],
+    }
+
+
+def stream_document(learned: Sequence[Learned], plan: Plan, command: str | None = None) -> dict[str, object]:
+    """Streams as one JSON document: measures as rows, and the matrix of each system."""
+    sources = [source for _, source in plan.suites]
+    return {
+        "suite": f"{learned[0].suite.name} stream",
+        "data": [str(file) for source in sources for file in source.files],
+        "command": command,
+        "seed": sources[0].seed,
+        "embedder": plan.embedder,
+        "version": __version__,
+        "code": code(),
+        "machine": machine(),
+        "rows": [asdict(row) for one in learned for row in one.rows],
+        "matrices": [
+            {
+                "suite": one.suite.name,
+                "about": one.suite.about,
+                "metric": one.suite.headline,
+                "recipe": one.system,
+                "matrix": one.matrix,
+                "before": one.before,
+                "alone": one.alone,
+            }
+            for one in learned
+        ],
     }
 
 

@@ -21,7 +21,7 @@ from memorist.bench.audit import Audit, audit
 from memorist.bench.readers import READERS, Reader, Reading, check_reader, reader_named
 from memorist.bench.records import Adding, Journal, Record, Setting
 from memorist.bench.rows import Row, added_rows, rows_of
-from memorist.bench.suite import Dataset, Outcome, Source, Suite, Task
+from memorist.bench.suite import Corpus, Dataset, Outcome, Source, Suite, Task
 from memorist.bench.system import Found, RecipeSystem, System
 from memorist.bench.vectors import Remembering
 from memorist.errors import InputError
@@ -117,7 +117,7 @@ def ask(
         bar = progress.add_task(f"{suite.name}: {first.system} answers", total=len(missing))
         open_asker = partial(Asker, make, suite.score, first.reader, plan.embedder)
         chunk = CHUNK if first.reader in READERS else 1  # what a model said is on disk before the next question
-        for records in spread(open_asker, parts(dataset, missing, chunk), plan.workers):
+        for records in spread(open_asker, parts_of_jobs(dataset.corpora, missing, chunk), plan.workers):
             journal.add(records)
             progress.advance(bar, len(records))
         progress.remove_task(bar)
@@ -149,13 +149,13 @@ class Part:
     labels: Mapping[str, str]
 
 
-def parts(dataset: Dataset, missing: Sequence[Job], chunk: int) -> Iterator[Part]:
+def parts_of_jobs(corpora: Mapping[str, Corpus], missing: Sequence[Job], chunk: int) -> Iterator[Part]:
     """The jobs, by corpus and a chunk at a time."""
     by_corpus: dict[str, list[Job]] = {}
     for job in missing:
         by_corpus.setdefault(job[1].corpus, []).append(job)
     for name, jobs in by_corpus.items():
-        items = dataset.corpora[name].items
+        items = corpora[name].items
         texts = {item.key: item.text for item in items}
         labels = {item.key: item.label for item in items if item.label is not None}
         for start in range(0, len(jobs), chunk):

@@ -26,6 +26,7 @@ SUITES: Mapping[str, Suite] = {
         passages.MUSIQUE,
         passages.HOTPOTQA,
         passages.TWO_WIKI,
+        passages.NQ_POOLED,
         nq.NQ,
         nq.NQ_DISTRACTORS,
         passages.STRATEGYQA,

@@ -1,5 +1,5 @@
-"""Passage retrieval: MuSiQue, HotpotQA, 2WikiMultihopQA, and the facts of StrategyQA, in the formats that their
-authors publish.
+"""Passage retrieval: MuSiQue, HotpotQA, 2WikiMultihopQA, Natural Questions over all passages of a file, and
+the facts of StrategyQA, in the formats that their authors publish.
 
 The corpus is what the HippoRAG papers make of such a file: the paragraphs of its questions, pooled, each once. A gold
 paragraph is one that the data set marks as supporting. `--corpus` adds more paragraphs to search among.
@@ -47,6 +47,13 @@ def hotpot_record(number: int, record: Mapping[str, Any]) -> Parsed:
     gold = [key_of(passage) for passage in passages if passage[0] in titles]
     id = record["_id"] if "_id" in record else record["id"]
     return task_of(id, record["question"], (record["answer"],), gold, record.get("type", ALL)), passages
+
+
+def nq_record(number: int, record: Mapping[str, Any]) -> Parsed:
+    """A question of Natural Questions; its paragraphs are the gold passage, and distractors where the file has them."""
+    passages = [(one["title"], one["text"]) for one in record["ctxs"]]
+    gold = [key_of(passage) for passage, one in zip(passages, record["ctxs"]) if one["isgold"]]
+    return task_of(f"nq-{number}", record["question"], record["answers"], gold, ALL), passages
 
 
 def strategy_record(number: int, record: Mapping[str, Any]) -> Parsed:
@@ -128,4 +135,5 @@ def passage_suite(name: str, about: str, file: str, parse: Callable[[int, Mappin
 MUSIQUE = passage_suite("musique", "MuSiQue", "multihop/musique_train.json", musique_record)
 HOTPOTQA = passage_suite("hotpotqa", "HotpotQA", "multihop/hotpotqa_train.json", hotpot_record)
 TWO_WIKI = passage_suite("2wiki", "2WikiMultihopQA", "multihop/2wikimultihopqa.json", hotpot_record)
+NQ_POOLED = passage_suite("nq-pooled", "Natural Questions, all passages", "nq/nq-open-oracle.jsonl", nq_record)
 STRATEGYQA = passage_suite("strategyqa", "StrategyQA, facts", "strategyqa/dev.json", strategy_record)
