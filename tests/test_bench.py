@@ -1,14 +1,18 @@
 """The harness: what it counts, whom it believes, and that a run is the same however it is made."""
 
 import json
+import re
 from contextlib import closing
 from dataclasses import replace
+from xml.etree import ElementTree
 
 import pytest
 from rich.console import Console
 
 from memorist.bench.audit import audit
 from memorist.bench.data import sources
+from memorist.bench.html import page
+from memorist.bench.plots import bars, heat, lines
 from memorist.bench.records import Journal, journal_beside
 from memorist.bench.report import document, show, write_json
 from memorist.bench.run import Plan, run
@@ -370,6 +374,42 @@ def test_the_report_is_json_with_every_question(musique, tmp_path):
     assert {row["budget"] for row in found["rows"] if row["metric"] == "recall@5"} == {100, 300}
     assert len(found["records"]) == 6
     assert found["records"][0]["question"] == "Where does the river of Porto rise?"
+
+
+def test_the_report_as_a_page(musique, tmp_path):
+    plan = plan_of(musique, limits=[Limits(None, 100), Limits(None, 300)])
+    found = document(run(plan, Journal(None), QUIET), plan, "memorist bench <musique>")
+    text = page(json.loads(json.dumps(found)))
+    assert "<code>memorist bench &lt;musique&gt;</code>" in text
+    assert not re.search(r"(?:src|href)=|url\(|@import|<script", text)  # it asks nothing of the network
+    drawings = [ElementTree.fromstring(one) for one in re.findall(r"<svg.*?</svg>", text, re.DOTALL)]
+    assert len(drawings) == 3  # by tokens, by time, by category
+    by_tokens = drawings[0]
+    assert len(by_tokens.findall("polyline")) == 2
+    assert len(by_tokens.findall("circle")) == 4
+    value = next(row["value"] for row in found["rows"] if row["metric"] == "recall@5" and row["category"] == "all")
+    assert f"<td>{value:.3f}</td>" in text
+
+
+def test_plots():
+    drawn = ElementTree.fromstring(lines("quality", "tokens", {"a": [(0, 0.0), (100, 1.0)], "<b>": [(50, 0.5)]}))
+    (low, high), (middle,) = ([(float(c.get("cx")), float(c.get("cy"))) for c in some] for some in circles(drawn))
+    assert low[0] < middle[0] < high[0]
+    assert low[1] > middle[1] > high[1]  # up is better
+    assert (low[1] + high[1]) / 2 == pytest.approx(middle[1], abs=0.1)
+    drawn = ElementTree.fromstring(bars("quality", ["x", "y"], {"a": [0.5, 1.0], "b": [None, 0.25]}))
+    heights = [float(one.get("height")) for one in drawn.findall("rect") if one.find("title") is not None]
+    assert heights == pytest.approx([heights[1] / 2, heights[1], heights[1] / 4], abs=0.1)
+    drawn = ElementTree.fromstring(heat("matrix", {"after 1": [0.5, 0.0], "after 2": [0.25, 1.0]}))
+    assert [one.get("fill-opacity") for one in drawn.findall("rect")] == ["0.50", "0.00", "0.25", "1.00"]
+
+
+def circles(drawing):
+    """The circles of each series, by colour."""
+    found = {}
+    for one in drawing.findall("circle"):
+        found.setdefault(one.get("fill"), []).append(one)
+    return found.values()
 
 
 def test_data_of_several_suites(tmp_path, musique, monkeypatch):

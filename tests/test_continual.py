@@ -23,7 +23,7 @@ from memorist.bench.metrics.continual import (
 from memorist.bench.records import Journal
 from memorist.bench.run import Plan
 from memorist.bench.suite import Corpus, Dataset, Item, Source, Task
-from memorist.bench.suites.labels import CORPUS, BANKING77
+from memorist.bench.suites.labels import BANKING77, CORPUS
 
 QUIET = Console(quiet=True)
 R = [[0.9, 0.0, 0.1], [0.6, 0.8, 0.2], [0.5, 0.7, 0.9]]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Group, Parameter
 
@@ -105,15 +105,24 @@ def measure(
     if what.stream is not None:
         return stream(plan, what.stream, how)
     from memorist.bench.records import Journal, journal_beside
-    from memorist.bench.report import document, show, write_json
+    from memorist.bench.report import document, show
     from memorist.bench.run import run
 
     measured = run(plan, Journal(journal_beside(how.out)), console())
     show(measured, console())
-    found = document(measured, plan, shlex.join(["memorist", *sys.argv[1:]]))
-    if how.out is not None:
-        write_json(found, how.out)
+    written(document(measured, plan, shlex.join(["memorist", *sys.argv[1:]])), how)
     return OK
+
+
+def written(document: Mapping[str, Any], how: How) -> None:
+    """The reports that were asked for."""
+    from memorist.bench.html import page
+    from memorist.bench.report import write_json
+
+    if how.out is not None:
+        write_json(document, how.out)
+    if how.html is not None:
+        how.html.write_text(page(document), encoding="utf-8")
 
 
 def stream(plan: Plan, parts: int, how: How) -> int:
@@ -122,13 +131,11 @@ def stream(plan: Plan, parts: int, how: How) -> int:
         raise InputError(f"--stream {parts} is not a whole number of at least 1")
     from memorist.bench import streams
     from memorist.bench.records import Journal, journal_beside
-    from memorist.bench.report import stream_document, write_json
+    from memorist.bench.report import stream_document
 
     learned = streams.run(plan, parts, Journal(journal_beside(how.out)), console())
     streams.show(learned, console())
-    found = stream_document(learned, plan, shlex.join(["memorist", *sys.argv[1:]]))
-    if how.out is not None:
-        write_json(found, how.out)
+    written(stream_document(learned, plan, shlex.join(["memorist", *sys.argv[1:]])), how)
     return OK
 
 
