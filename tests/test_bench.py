@@ -12,11 +12,12 @@ from rich.console import Console
 from memorist.bench.audit import audit
 from memorist.bench.data import sources
 from memorist.bench.html import page
+from memorist.bench.judges import ModelJudge
 from memorist.bench.plots import bars, heat, lines
 from memorist.bench.records import Journal, journal_beside
 from memorist.bench.report import document, show, write_json
 from memorist.bench.run import Plan, run
-from memorist.bench.suite import Item, Outcome, Source
+from memorist.bench.suite import Item, Outcome, Source, Task
 from memorist.bench.suites.locomo import LOCOMO
 from memorist.bench.suites.passages import HOTPOTQA, MUSIQUE, TWO_WIKI, key_of
 from memorist.bench.system import Found, RecipeSystem, Returned
@@ -26,6 +27,7 @@ from memorist.models.minilm import MiniLM
 from memorist.models.wordpiece import count_tokens
 from memorist.recall.pool import Limits
 from memorist.results import Hits
+from memorist.testing.chat import ScriptedModel
 
 QUIET = Console(quiet=True)
 QUALITY = ("recall@2", "recall@5", "evidence_recall", "em", "f1", "contains", "refused", "answered", "set_f1")
@@ -362,6 +364,41 @@ class TestLocomo:
         assert refused("Not mentioned in the conversation.", True) == {"refused": 1}
         assert refused("A red kayak.", True) == {"refused": 0}
         assert refused(None, False) == {}
+
+
+class TestJudge:
+    TASK = Task("t", "c", "Where does it rise?", ("Spain",))
+
+    def judged(self, answer, *script, known=True):
+        model = ScriptedModel(*script)
+        return ModelJudge(model).measures(self.TASK, answer, known), model.requests
+
+    def test_agreement_stands_beside_the_score(self):
+        yes, no = '{"reason": "same land", "right": true}', '{"reason": "another", "right": false}'
+        found, requests = self.judged("In Spain.", yes, no, yes)
+        assert found["judged"] == pytest.approx(2 / 3)
+        assert found["judge_agreement"] == pytest.approx(2 / 3)
+        assert found["judge_consistency"] == 0
+        assert found["judge_calls"] == 3
+        assert found["judge_tokens"] > 100
+        assert [request.seed for request in requests] == [0, 1, 2]
+        text = requests[0].messages[-1].content
+        assert "Right answer: Spain" in text
+        assert "Given answer: In Spain." in text
+
+    def test_a_lenient_judge_shows(self):
+        found, _ = self.judged("In some country.", '{"reason": "close", "right": true}')
+        assert (found["judged"], found["judge_agreement"], found["judge_consistency"]) == (1, 0, 1)
+
+    def test_what_needs_no_judge_is_not_asked(self):
+        found, requests = self.judged("I do not know.", "unused", known=False)
+        assert (found["judged"], found["judge_agreement"], requests) == (0, 1, [])
+        assert self.judged(None, "unused") == ({}, [])
+
+    def test_a_judge_that_cannot_be_understood_counts_as_none(self):
+        found, _ = self.judged("In Spain.", "no JSON at all")
+        assert found["judge_failed"] == 1
+        assert "judged" not in found
 
 
 def test_the_report_is_json_with_every_question(musique, tmp_path):

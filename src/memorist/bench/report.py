@@ -13,12 +13,14 @@ from rich.console import Console
 from rich.table import Table
 
 from memorist import __version__
+from memorist.bench.judges import judge_named
 from memorist.bench.rows import ALL, Row
 from memorist.bench.run import Measured, Plan, code
 from memorist.bench.streams import Learned
 
 COSTS = (
     "tokens", "search_ms_p50", "search_ms_p95", "read_ms_p50", "read_calls", "read_tokens", "read_cost",
+    "judge_calls", "judge_tokens", "judge_seconds",
     "add_seconds", "add_embedding_seconds", "add_calls", "add_tokens", "add_cost", "store_bytes",
 )  # fmt: skip
 """What is not quality: it varies from run to run, or is better when it is less."""
@@ -135,6 +137,7 @@ def document(measured: Sequence[Measured], plan: Plan, command: str | None = Non
         "seed": sources[0].seed,
         "embedder": plan.embedder,
         "reader": plan.reader or sorted({one.suite.reader for one in measured}),
+        "judge": judge.about if (judge := judge_named(plan.judge)) else None,
         "version": __version__,
         "code": code(),
         "machine": machine(),

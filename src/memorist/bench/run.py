@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 import memorist
 from memorist.bench.audit import Audit, audit
+from memorist.bench.judges import judge_named
 from memorist.bench.readers import READERS, Reader, Reading, check_reader, reader_named
 from memorist.bench.records import Adding, Journal, Record, Setting
 from memorist.bench.rows import Row, added_rows, rows_of
@@ -35,12 +36,14 @@ CHUNK = 25
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to measure. Without `limits` or `reader` each suite has its own; `make` opens a system over a folder."""
+    """What to measure. Without `limits` or `reader` each suite has its own; `judge` names a model that
+    judges answers beside the deterministic measures; `make` opens a system over a folder."""
 
     suites: Sequence[tuple[Suite, Source]]
     systems: Sequence[str]
     limits: Sequence[Limits] | None = None
     reader: str | None = None
+    judge: str | None = None
     embedder: str = DEFAULT
     workers: int = 1
     make: Callable[[str, Path, str], System] = RecipeSystem
@@ -60,6 +63,9 @@ def run(plan: Plan, journal: Journal, console: Console) -> list[Measured]:
     """Measure everything that the plan names."""
     if plan.reader is not None:
         check_reader(plan.reader)
+    judge = judge_named(plan.judge)
+    if judge is not None:
+        console.print(f"judge: {judge.about}", highlight=False)
     with bars(console) as progress:
         return [measure(plan, suite, source, journal, progress) for suite, source in plan.suites]
 
@@ -86,7 +92,7 @@ def measure(plan: Plan, suite: Suite, source: Source, journal: Journal, progress
 def references(suite: Suite, dataset: Dataset, seed: int) -> Iterator[Record]:
     """What is reached without a memory, scored like the rest."""
     for name, answer in suite.references(dataset).items():
-        setting = Setting(suite.name, name, "none", "none", None, None, seed, dataset.digest, code())
+        setting = Setting(suite.name, name, "none", None, "none", None, None, seed, dataset.digest, code())
         for task in dataset.tasks:
             outcome = answer(task)
             reading = Reading(outcome.answer, outcome.known)
@@ -98,7 +104,10 @@ def references(suite: Suite, dataset: Dataset, seed: int) -> Iterator[Record]:
 def settings_of(plan: Plan, suite: Suite, system: str, seed: int, data: str) -> list[Setting]:
     """A setting for each limit."""
     reader, limits = plan.reader or suite.reader, plan.limits or suite.limits
-    return [Setting(suite.name, system, reader, plan.embedder, one.k, one.budget, seed, data, code()) for one in limits]
+    return [
+        Setting(suite.name, system, reader, plan.judge, plan.embedder, one.k, one.budget, seed, data, code())
+        for one in limits
+    ]
 
 
 def ask(
@@ -115,8 +124,10 @@ def ask(
         progress.remove_task(bar)
         missing = [(one, task) for one in settings for task in dataset.tasks if journal.get(one.key(task.id)) is None]
         bar = progress.add_task(f"{suite.name}: {first.system} answers", total=len(missing))
-        open_asker = partial(Asker, make, suite.score, first.reader, plan.embedder)
-        chunk = CHUNK if first.reader in READERS else 1  # what a model said is on disk before the next question
+        open_asker = partial(Asker, make, suite.score, first.reader, plan.judge, plan.embedder)
+        chunk = (
+            CHUNK if first.reader in READERS and plan.judge is None else 1
+        )  # what a model said is on disk before the next question
         for records in spread(open_asker, parts_of_jobs(dataset.corpora, missing, chunk), plan.workers):
             journal.add(records)
             progress.advance(bar, len(records))
@@ -165,11 +176,12 @@ def parts_of_jobs(corpora: Mapping[str, Corpus], missing: Sequence[Job], chunk: 
 class Asker:
     """A system and a reader, opened in the process that asks; checks, scores and records what comes back."""
 
-    def __init__(self, make: Callable[[], System], score: Score, reader: str, embedder: str) -> None:
+    def __init__(self, make: Callable[[], System], score: Score, reader: str, judge: str | None, embedder: str) -> None:
         self._system = make()
         self._score = score
         self._embedder = Remembering(embedder_named(embedder))
         self._reader: Reader = reader_named(reader, self._embedder)
+        self._judge = judge_named(judge)
 
     def ask(self, part: Part) -> list[Record]:
         """The records of a part, in its order."""
@@ -180,6 +192,8 @@ class Asker:
             reading = Reading() if checked.invalid else self._reader.read(task, found, part.labels)
             outcome = Outcome(checked.ranked, checked.whole, reading.answer, reading.known)
             metrics = {} if checked.invalid else {**self._score(task, outcome), **reading.measures}
+            if self._judge is not None and not checked.invalid:
+                metrics |= self._judge.measures(task, reading.answer, reading.known)
             records.append(record_of(setting, task, found, checked, reading, metrics))
         return records
 

@@ -171,7 +171,7 @@ class Asking:
         jobs = [(setting, one) for some in tasks for one in some if self._journal.get(setting.key(one.id)) is None]
         if jobs:
             known = gathered(told, self._dataset)
-            with closing(Asker(make, self._suite.score, setting.reader, setting.embedder)) as asker:
+            with closing(Asker(make, self._suite.score, setting.reader, None, setting.embedder)) as asker:
                 for part in parts_of_jobs(known, jobs, len(jobs)):
                     self._journal.add(asker.ask(part))
         return tuple(mean([self._score(self._journal.get(setting.key(one.id))) for one in some]) for some in tasks)

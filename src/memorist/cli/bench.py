@@ -51,6 +51,8 @@ class What:
     "Deliver the data in so many parts, and ask after each about all: what is forgotten, what carries over."
     reader: Annotated[str | None, Parameter(group=MEASURED)] = None
     "Who answers: extractive, or none to measure retrieval alone (default: the suite's own)."
+    judge: Annotated[str | None, Parameter(group=MEASURED)] = None
+    "A language model that judges answers beside the deterministic measures, such as local:qwen2.5-coder-1.5b."
     embedder: Annotated[str, Parameter(group=MEASURED)] = "minilm"
     "minilm, or static."
 
@@ -157,6 +159,7 @@ def plan_of(suites: Sequence[str], what: What, how: How) -> Plan:
         systems=recipes_of(what.recipe),
         limits=None if budgets is None else [Limits(None, budget) for budget in budgets],
         reader=what.reader,
+        judge=what.judge,
         embedder=what.embedder,
         workers=how.workers,
     )
