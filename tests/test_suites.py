@@ -8,7 +8,17 @@ import pytest
 
 from memorist.bench.rows import Row
 from memorist.bench.suite import Outcome, Source
-from memorist.bench.suites import SUITES, agentbench, conflicts, labels, longmemeval, movielens, pairs, personamem
+from memorist.bench.suites import (
+    SUITES,
+    agentbench,
+    conflicts,
+    labels,
+    longmemeval,
+    movielens,
+    pairs,
+    personamem,
+    suites_named,
+)
 from memorist.bench.suites.passages import NQ_POOLED, STRATEGYQA
 from memorist.errors import InputError
 from memorist.models.wordpiece import count_tokens
@@ -318,6 +328,12 @@ def test_nq_and_strategyqa(tmp_path):
     )
     (task,) = STRATEGYQA.load(Source((tmp_path / "s.json",))).tasks
     assert (task.answers, len(task.evidence)) == (("no",), 2)
+
+
+def test_what_cannot_be_run_says_why():
+    with pytest.raises(InputError, match="cannot be run: ARC-AGI needs a recipe"):
+        suites_named(["arc"])
+    assert suites_named(["trec", "trec"]) == [SUITES["trec"]]
 
 
 def test_every_suite_scores_what_it_shows_first():

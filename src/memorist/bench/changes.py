@@ -58,7 +58,14 @@ def run(recipes: Sequence[str], seed: int, out: Path | None, console: Console) -
     rows = [row for recipe in recipes for way in WAYS for row in measure(recipe, way, made)]
     show(rows, console)
     if out is not None:
-        report = {"suite": "changes", "seed": seed, "rows": [asdict(row) for row in rows]}
+        command = f"memorist bench changes --recipe {','.join(recipes)} --seed {seed}"
+        report = {
+            "suite": "changes",
+            "command": command,
+            "data": [],
+            "seed": seed,
+            "rows": [asdict(row) for row in rows],
+        }
         out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return rows
 
