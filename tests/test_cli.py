@@ -15,6 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from cyclopts import App
 
 from memorist.cli import main
 from memorist.cli.app import GROUPS
@@ -524,7 +525,11 @@ class TestProcess:
 def examples_in_help() -> list[str]:
     """The commands in the docstrings, but for those that measure for minutes."""
     commands = [
-        command for heading, group in GROUPS.items() if heading != "See and measure" for command in group.values()
+        command
+        for heading, group in GROUPS.items()
+        if heading != "See and measure"
+        for command in group.values()
+        if not isinstance(command, App)
     ]
     return [line for one in commands for line in re.findall(r"^ {8}(\S.*)$", one.__doc__.split("\n    Param")[0], re.M)]
 

@@ -215,6 +215,68 @@ def changes(
 
 
 @bench.command
+def sessions(*, data: Data, out: Out = None, debug: Debug = False) -> int:
+    """Measure MemGAS and its parts by the sessions that hold the evidence.
+
+    For example:
+
+        memorist bench sessions --data dev_colleagues
+
+    Parameters
+    ----------
+    data
+        Files in LoCoMo's format, or dev_colleagues and dev_assistant, which are ours.
+    out
+        Write the numbers to this file, too.
+    """
+    writable(out)
+    from memorist.bench.sessions import run
+
+    run(data, out, console())
+    return OK
+
+
+@bench.command
+def order(
+    *,
+    data: Path,
+    limit: int | None = None,
+    seed: int = 0,
+    model: str | None = None,
+    model_limit: int = 20,
+    out: Out = None,
+    debug: Debug = False,
+) -> int:
+    """Measure hard negatives, what they do to a reader, and the order of passages.
+
+    For example:
+
+        memorist bench order --data nq-open-oracle.jsonl --limit 400
+
+    Parameters
+    ----------
+    data
+        A file of questions with annotated passages, in the format of nq-open-oracle.
+    limit
+        At most so many questions, drawn by the seed.
+    seed
+        For what is drawn.
+    model
+        A language model that reads, too, such as local:smollm2-135m.
+    model_limit
+        Questions that it is asked (default: 20).
+    out
+        Write the numbers to this file, too.
+    """
+    writable(out)
+    from memorist.bench.data import located
+    from memorist.bench.order import run
+
+    run(located(data), limit, seed, model, model_limit, out, console())
+    return OK
+
+
+@bench.command
 def scale(*, sizes: str = "10000,100000", out: Out = None, debug: Debug = False) -> int:
     """Measure the time to add and search in stores of these sizes.
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from memorist.cube import Cube
-    from memorist.results import Answer, Change, Check, Erasure, Hit, Hits, Receipt
+    from memorist.results import Answer, Change, Check, Erasure, Hit, Hits, Order, Receipt
 
 CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 INDENT = "   "
@@ -43,6 +43,8 @@ def data_of(value: Any) -> Any:
     """Results as JSON data: times as ISO 8601 in UTC, paths as texts."""
     if isinstance(value, datetime):
         return value.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
+    if isinstance(value, date):
+        return value.isoformat()
     if isinstance(value, RecordError):
         return {"source": value.source, "line": value.line, "problem": value.problem}
     if is_dataclass(value):
@@ -119,10 +121,10 @@ def show_hits(out: Console, hits: Hits, why: bool) -> None:
         )
 
 
-def show_prompt(hits: Hits) -> None:
+def show_prompt(hits: Hits, order: Order) -> None:
     """The block for a prompt, its lines unbroken."""
     if hits:
-        print(plain(hits.prompt()))
+        print(plain(hits.prompt(order)))
 
 
 def reasons_of(hit: Hit) -> str:

@@ -89,6 +89,14 @@ CREATE TABLE marks (
 CREATE INDEX cubes_origin ON cubes (owner, origin, revision) WHERE origin NOT IN ('source', 'windows');
 """
 
+BESIDE = """
+-- Vectors of the embedder that the store is being changed to. One that is written anew meanwhile is of another text.
+CREATE TABLE beside (row INTEGER PRIMARY KEY REFERENCES features ON DELETE CASCADE, vector BLOB NOT NULL);
+CREATE TRIGGER beside_is_of_now AFTER UPDATE OF vector ON features BEGIN
+  DELETE FROM beside WHERE row = NEW.row;
+END;
+"""
+
 REPLIES = """
 -- Calls of language models. `key` is a hash of who was asked what; one with an `error` is never replayed. `times` is
 -- how often it was called, `uses` how often the log answered instead. `calls` are the tools it asked for, as JSON.
@@ -111,7 +119,21 @@ CREATE TABLE reply_rows (
 CREATE INDEX reply_rows_row ON reply_rows (row);
 """
 
-MIGRATIONS: tuple[str, ...] = (CREATE, MARKS, REPLIES)
+FACTS = """
+-- More vectors of a derived cube (float16, one after the other), and what only its organiser can read.
+ALTER TABLE features ADD COLUMN vectors BLOB;
+ALTER TABLE features ADD COLUMN data BLOB;
+
+-- What an extractor found in an episode, asked for or brought along: a rebuild asks nobody again. `text` is the digest
+-- of the episode's words.
+CREATE TABLE extractions (
+  row INTEGER PRIMARY KEY REFERENCES cubes ON DELETE CASCADE,
+  extractor TEXT NOT NULL, text TEXT NOT NULL, value TEXT NOT NULL
+);
+CREATE INDEX extractions_text ON extractions (text);
+"""
+
+MIGRATIONS: tuple[str, ...] = (CREATE, MARKS, REPLIES, FACTS, BESIDE)
 """MIGRATIONS[n] takes version n to n + 1; version 0 is the empty file."""
 
 VERSION = len(MIGRATIONS)
