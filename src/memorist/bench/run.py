@@ -50,6 +50,11 @@ class Plan:
     openie: Path | None = None
     make: Callable[[str, Path, str], System] | None = None
 
+    @property
+    def opening(self) -> Callable[[str, Path, str], System]:
+        """How a system is opened over a folder."""
+        return self.make or partial(RecipeSystem, openie=self.openie)
+
 
 @dataclass(frozen=True, slots=True)
 class Measured:
@@ -120,8 +125,7 @@ def ask(
     """Add the corpora to a system, and ask what the journal does not hold yet."""
     first = settings[0]
     with tempfile.TemporaryDirectory(prefix="memorist-bench-") as folder:
-        opening = plan.make or partial(RecipeSystem, openie=plan.openie)
-        make = partial(opening, first.system, Path(folder), plan.embedder)
+        make = partial(plan.opening, first.system, Path(folder), plan.embedder)
         bar = progress.add_task(f"{suite.name}: {first.system} adds", total=dataset.items)
         with closing(make()) as system:
             added = system.add(list(dataset.corpora.values()), counted(progress, bar, dataset.items))
