@@ -19,6 +19,7 @@ from memorist.doctor import diagnose
 from memorist.errors import EmbedderMismatch, InputError, RecordError, StateError, brief
 from memorist.lifecycle.ingest import draft_update, ingest
 from memorist.lifecycle.jobs import CHANGED, INDEX, settle
+from memorist.lifecycle.logged import Logged
 from memorist.lifecycle.organising import catch_up
 from memorist.lifecycle.reembed import reembed
 from memorist.models.chat import ChatModel
@@ -66,11 +67,13 @@ class Memory:
         recipe: Recipe,
         clock: Callable[[], datetime],
         model: ChatModel | None = None,
+        place: Path | None = None,
     ) -> None:
         self._store = store
         self._embedder = embedder
         self._given: dict[Identity, Embedder] = {}
         self._model = model
+        self._place = place
         self._recipe = recipe
         self._clock = clock
         self._organisers = (Windows(),)
@@ -106,7 +109,7 @@ class Memory:
         except BaseException:
             store.close()
             raise
-        return cls(store, embedder, chosen, clock, reader)
+        return cls(store, embedder, chosen, clock, reader, path_of(path))
 
     @classmethod
     def load(cls, archive: str | Path, path: str | Path, *, embedder: Embedder | str | None = None) -> Memory:
@@ -347,10 +350,11 @@ class ScopedMemory:
         `{"speaker": "Ana", "at": {"gte": "2025-05-01"}, "meta.topic": "travel"}`. Raises InputError.
         """
         selection = selection_of(as_of, known_at, where)
-        return self._found(query, limits_of(k, budget), selection, utc(self._memory._clock()))
+        hits, _ = self._found(query, limits_of(k, budget), selection, utc(self._memory._clock()))
+        return hits
 
-    def _found(self, query: str, limits: Limits, selection: Selection, now: datetime) -> Hits:
-        """What a recall finds for a question asked at `now`."""
+    def _found(self, query: str, limits: Limits, selection: Selection, now: datetime) -> tuple[Hits, list[int]]:
+        """What a recall finds for a question asked at `now`, and its rows in the store."""
         memory = self._memory
         text = question_of(query)
         memory.settle(self.scope)
@@ -358,13 +362,13 @@ class ScopedMemory:
 
     def _recalled(
         self, question: tuple[str, str], limits: Limits, selection: Selection, now: datetime, embedder: Embedder
-    ) -> Hits:
-        """The hits for a question, which is given as checked and as it was asked."""
+    ) -> tuple[Hits, list[int]]:
+        """The hits for a question, which is given as checked and as it was asked, and their rows in the store."""
         text, query = question
         asked, searcher = self._asked(text, limits, selection, now, embedder)
         pool = run(self._memory._recipe.stages, asked, searcher)
         hits = [hit_of(cube, place, pool) for place, cube in enumerate(pool.cubes)]
-        return Hits(hits, query, unheard(text, searcher))
+        return Hits(hits, query, unheard(text, searcher)), pool.rows.tolist()
 
     def graph(self, query: str, *, k: int = 6) -> Neighbourhood:
         """The facts, phrases and passages between a question and the `k` hits that it leads to.
@@ -415,19 +419,28 @@ class ScopedMemory:
         tokens of memories it may see; `as_of`, `known_at` and `where` are those of `search`.
 
         A `model` named here that fails raises its ModelError. When that of `Memory.open` fails, the answer is
-        extractive and `Answer.problem` says why. The store is never touched. Raises InputError.
+        extractive and `Answer.problem` says why. No memory changes; replies are recorded, with what the model was shown
+        as their lineage, so that the same question about the same memories costs nothing. Raises InputError.
         """
         memory = self._memory
         text, limits, selection = question_of(question), limits_of(None, budget), selection_of(as_of, known_at, where)
         now = parse_moment(options.now, "now") if options.now is not None else utc(memory._clock())
+        seen: list[int] = []
+
+        def search(query: str) -> Hits:
+            hits, rows = self._found(query, limits, selection, now)
+            seen.extend(rows)
+            return hits
+
         sources = Sources(
-            search=lambda query: self._found(query, limits, selection, now),
-            embedder=memory._embedder,
-            versions=self.history,
+            search,
+            memory._embedder,
+            self.history,
+            logged=lambda reader: Logged(reader, memory._store, self.scope, "ask", seen, memory._clock),
         )
         if model is None and memory._model is not None:
             return ask_or_quote(text, now, budget, options, sources, memory._model)
-        return ask(text, now, budget, options, sources, model_named(model))
+        return ask(text, now, budget, options, sources, model_named(model, memory._place))
 
     def summarise(self) -> str | None:
         """Have the language model write summaries and keywords of what was said since the last time, for a recipe that
