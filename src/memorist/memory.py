@@ -16,7 +16,7 @@ from memorist.answer.extractive import METHOD as EXTRACTIVE
 from memorist.archive import read_archive, write_archive
 from memorist.cube import Cube, Document, Observation, Scope, is_unicode, parse_moment, utc
 from memorist.doctor import diagnose
-from memorist.errors import EmbedderMismatch, InputError, RecordError, brief
+from memorist.errors import EmbedderMismatch, InputError, RecordError, StateError, brief
 from memorist.lifecycle.ingest import draft_update, ingest
 from memorist.lifecycle.jobs import CHANGED, INDEX, settle
 from memorist.lifecycle.organising import catch_up
@@ -29,13 +29,15 @@ from memorist.organise.granularity import Granularity
 from memorist.organise.protocol import Around
 from memorist.organise.summaries import Summaries
 from memorist.organise.windows import Windows
+from memorist.recall.associate import Associate
 from memorist.recall.names import unheard
+from memorist.recall.neighbourhood import Neighbourhood, neighbourhood
 from memorist.recall.pool import Limits, Query, run
 from memorist.recipes import Recipe, derived_anew, recipe_named
 from memorist.results import Answer, Change, Check, Erasure, Extracts, Hit, Hits, Receipt, Verification
 from memorist.sources import FileOptions, from_document, from_messages, read, split_long
 from memorist.sources.checked import checked
-from memorist.store.protocol import Reembedding, Selection, Store
+from memorist.store.protocol import Reembedding, Searcher, Selection, Store
 from memorist.store.reply_log import Spent, together
 from memorist.store.sqlite import SQLiteStore
 from memorist.store.views import Views
@@ -359,8 +361,32 @@ class ScopedMemory:
     ) -> Hits:
         """The hits for a question, which is given as checked and as it was asked."""
         text, query = question
+        asked, searcher = self._asked(text, limits, selection, now, embedder)
+        pool = run(self._memory._recipe.stages, asked, searcher)
+        hits = [hit_of(cube, place, pool) for place, cube in enumerate(pool.cubes)]
+        return Hits(hits, query, unheard(text, searcher))
+
+    def graph(self, query: str, *, k: int = 6) -> Neighbourhood:
+        """The facts, phrases and passages between a question and the `k` hits that it leads to.
+
+        For a memory opened with the recipe hipporag2; raises StateError with another.
+        """
+        memory, text, limits = self._memory, question_of(query), limits_of(k, None)
+        if not any(isinstance(stage, Associate) for stage in memory._recipe.stages):
+            raise StateError('there is no graph in this recipe; open the memory with recipe="hipporag2"')
+        memory.settle(self.scope)
+        return memory._steadily(partial(self._around, text, limits, utc(memory._clock())))
+
+    def _around(self, text: str, limits: Limits, now: datetime, embedder: Embedder) -> Neighbourhood:
+        """The neighbourhood of a question that is checked."""
+        asked, searcher = self._asked(text, limits, Selection(), now, embedder)
+        return neighbourhood(asked, run(self._memory._recipe.stages, asked, searcher))
+
+    def _asked(
+        self, text: str, limits: Limits, selection: Selection, now: datetime, embedder: Embedder
+    ) -> tuple[Query, Searcher]:
+        """A question and a view for the stages."""
         memory = self._memory
-        searcher = memory._store.search(self.scope, selection)
         asked = Query(
             text,
             embed=embedder.embed,
@@ -369,9 +395,7 @@ class ScopedMemory:
             now=now,
             limits=limits,
         )
-        pool = run(memory._recipe.stages, asked, searcher)
-        hits = [hit_of(cube, place, pool) for place, cube in enumerate(pool.cubes)]
-        return Hits(hits, query, unheard(text, searcher))
+        return asked, memory._store.search(self.scope, selection)
 
     def ask(
         self,

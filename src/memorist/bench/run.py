@@ -36,8 +36,9 @@ CHUNK = 25
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to measure. Without `limits` or `reader` each suite has its own; `judge` names a model that
-    judges answers beside the deterministic measures; `make` opens a system over a folder."""
+    """What to measure. Without `limits` or `reader` each suite has its own; `judge` names a model that judges answers
+    beside the deterministic measures, `openie` is a ready-made extraction for recipes with a fact graph, and `make`
+    opens a system over a folder (default: a recipe)."""
 
     suites: Sequence[tuple[Suite, Source]]
     systems: Sequence[str]
@@ -46,7 +47,12 @@ class Plan:
     judge: str | None = None
     embedder: str = DEFAULT
     workers: int = 1
-    make: Callable[[str, Path, str], System] = RecipeSystem
+    openie: Path | None = None
+    make: Callable[[str, Path, str], System] | None = None
+
+    def opening(self, system: str, folder: Path) -> Callable[[], System]:
+        """What opens a system over a folder, in any process."""
+        return partial(self.make or partial(RecipeSystem, openie=self.openie), system, folder, self.embedder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +110,8 @@ def references(suite: Suite, dataset: Dataset, seed: int) -> Iterator[Record]:
 def settings_of(plan: Plan, suite: Suite, system: str, seed: int, data: str) -> list[Setting]:
     """A setting for each limit."""
     reader, limits = plan.reader or suite.reader, plan.limits or suite.limits
+    if plan.openie is not None:
+        data = f"{data}:{hashlib.sha256(plan.openie.read_bytes()).hexdigest()[:16]}"
     return [
         Setting(suite.name, system, reader, plan.judge, plan.embedder, one.k, one.budget, seed, data, code())
         for one in limits
@@ -116,7 +124,7 @@ def ask(
     """Add the corpora to a system, and ask what the journal does not hold yet."""
     first = settings[0]
     with tempfile.TemporaryDirectory(prefix="memorist-bench-") as folder:
-        make = partial(plan.make, first.system, Path(folder), plan.embedder)
+        make = plan.opening(first.system, Path(folder))
         bar = progress.add_task(f"{suite.name}: {first.system} adds", total=dataset.items)
         with closing(make()) as system:
             added = system.add(list(dataset.corpora.values()), counted(progress, bar, dataset.items))

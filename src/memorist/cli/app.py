@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from cyclopts import App, Group, Parameter
 
 from memorist import __version__
-from memorist.cli import bench, data, models, read, store, write
+from memorist.cli import bench, data, graph, models, read, store, write
 
 HELP = """A memory for language models that keeps learning: one file, no server, no key.
 
@@ -33,6 +33,7 @@ app = App(
 GROUPS: Mapping[str, Mapping[str, App | Callable[..., int]]] = {
     "Remember": {"add": write.add},
     "Recall": {"search": read.search, "ask": read.ask, "list": read.list_, "get": read.get, "history": read.history},
+    "Associate": {"graph": graph.graph, "extract": graph.extract},
     "Change": {"update": write.update, "forget": write.forget, "restore": write.restore, "erase": write.erase},
     "The store": {
         "export": store.export,

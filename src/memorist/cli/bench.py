@@ -55,6 +55,8 @@ class What:
     "A language model that judges answers beside the deterministic measures, such as local:qwen2.5-coder-1.5b."
     embedder: Annotated[str, Parameter(group=MEASURED)] = "minilm"
     "minilm, or static."
+    openie: Annotated[Path | None, Parameter(group=MEASURED)] = None
+    "A ready-made extraction for the recipes with a fact graph, in the OpenIE form (default: they extract)."
 
 
 @Parameter(name="*")
@@ -152,6 +154,8 @@ def plan_of(suites: Sequence[str], what: What, how: How) -> Plan:
     for name, number in (("--workers", how.workers), ("--limit", what.limit)):
         if number is not None and number < 1:
             raise InputError(f"{name} {number} is not a whole number of at least 1")
+    if what.openie is not None and not what.openie.is_file():
+        raise InputError(f"--openie {what.openie} does not exist; name a JSON file with extracted triples")
     budgets = None if what.budget is None else numbers(what.budget, "--budget")
     chosen = available(what.data) if list(suites) == [EVERY] else suites_named(suites)
     return Plan(
@@ -162,6 +166,7 @@ def plan_of(suites: Sequence[str], what: What, how: How) -> Plan:
         judge=what.judge,
         embedder=what.embedder,
         workers=how.workers,
+        openie=what.openie,
     )
 
 
@@ -296,6 +301,33 @@ def scale(*, sizes: str = "10000,100000", out: Out = None, debug: Debug = False)
     from memorist.bench.scale import run
 
     run(counts, out, console())
+    return OK
+
+
+@bench.command
+def graph(
+    *, sizes: str = "1000,10000,100000", igraph: Path | None = None, out: Out = None, debug: Debug = False
+) -> int:
+    """Measure what the fact graph costs as it grows, and its walk beside scipy's and igraph's.
+
+    For example:
+
+        memorist bench graph --sizes 1000,10000
+
+    Parameters
+    ----------
+    sizes
+        How many passages (default: 1000,10000,100000).
+    igraph
+        A Python that has igraph, to compare with; it runs in a process of its own.
+    out
+        Write the numbers to this file, too.
+    """
+    counts = numbers(sizes, "--sizes")
+    writable(out)
+    from memorist.bench.graph import run
+
+    run(counts, igraph, out, console())
     return OK
 
 

@@ -190,7 +190,9 @@ class Paths(Mapping[int, str]):
     """Which facts led to a passage, by its row; told only when asked."""
 
     def __init__(self, query: Query, graph: FactGraph, found: Found, seeds: frozenset[int]) -> None:
-        self._query, self._graph, self._found, self._seeds = query, graph, found, seeds
+        self._query, self._graph, self._found = query, graph, found
+        self.seeds = seeds
+        """The phrases that the walk started from."""
 
     def __getitem__(self, row: int) -> str:
         told = "; ".join(self._tell(row))
@@ -235,7 +237,7 @@ class Paths(Mapping[int, str]):
         """Of each fact, the phrases that the walk starts from, and the steps from these: (from, to, sign)."""
         found = []
         for ends in self._graph.ledger.ends[self._found.places].tolist():
-            start = [end for end in dict.fromkeys(ends) if end in self._seeds]
+            start = [end for end in dict.fromkeys(ends) if end in self.seeds]
             steps = [
                 (end, one, "~" if kind == "alike" else "→")
                 for end in start

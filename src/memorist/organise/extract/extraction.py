@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,10 @@ LONGEST_PART = 300
 MOST_FACTS = 200
 """Facts of one text; an extractor that finds more repeats itself."""
 
-WORD = re.compile(r"\w+")
+MARKS = "".join(chr(code) for code in range(0x300, 0x2000) if unicodedata.category(chr(code)) in ("Mn", "Mc"))
+"""Signs that belong to the letter before them, as vowels in Devanagari; a regular expression's word has none."""
+
+WORD = re.compile(rf"[\w{MARKS}]+")
 
 
 class Fact(NamedTuple):
@@ -55,6 +59,8 @@ class Extractor(Protocol):
 
 def phrase_of(text: str) -> str:
     """How phrases and relations are compared: the words in lower case, of any script, with single spaces."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
     return " ".join(WORD.findall(text.casefold()))
 
 

@@ -12,10 +12,10 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from memorist.organise.extract.extraction import Fact, sound
+from memorist.organise.extract.extraction import WORD, Fact, sound
 
 SENTENCE = re.compile(r"(?<=[.!?…。！？।؟])\s*|\n+")
-TOKEN = re.compile(r"\w+(?:['’-]\w+)*")
+TOKEN = re.compile(rf"{WORD.pattern}(?:['’-]{WORD.pattern})*")
 UNSPACED = re.compile(
     "[\u0e00-\u0e7f\u0e80-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao, Burmese, Khmer
     "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f]+"  # kana and Chinese characters
