@@ -37,8 +37,8 @@ CHUNK = 25
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What to measure. Without `limits` or `reader` each suite has its own; `judge` names a model that judges answers
-    beside the deterministic measures, `openie` is a ready-made extraction for recipes with a fact graph, and `make`
-    opens a system over a folder (default: a recipe)."""
+    beside the deterministic measures; `make` opens a system over a folder; `openie` is a ready-made extraction for
+    recipes with a fact graph."""
 
     suites: Sequence[tuple[Suite, Source]]
     systems: Sequence[str]
@@ -50,9 +50,10 @@ class Plan:
     openie: Path | None = None
     make: Callable[[str, Path, str], System] | None = None
 
-    def opening(self, system: str, folder: Path) -> Callable[[], System]:
-        """What opens a system over a folder, in any process."""
-        return partial(self.make or partial(RecipeSystem, openie=self.openie), system, folder, self.embedder)
+    @property
+    def opening(self) -> Callable[[str, Path, str], System]:
+        """How a system is opened over a folder."""
+        return self.make or partial(RecipeSystem, openie=self.openie)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,7 @@ def ask(
     """Add the corpora to a system, and ask what the journal does not hold yet."""
     first = settings[0]
     with tempfile.TemporaryDirectory(prefix="memorist-bench-") as folder:
-        make = plan.opening(first.system, Path(folder))
+        make = partial(plan.opening, first.system, Path(folder), plan.embedder)
         bar = progress.add_task(f"{suite.name}: {first.system} adds", total=dataset.items)
         with closing(make()) as system:
             added = system.add(list(dataset.corpora.values()), counted(progress, bar, dataset.items))

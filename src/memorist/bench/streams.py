@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -158,7 +159,7 @@ class Asking:
 
     def add(self, folder: Path, corpora: Sequence[Corpus]) -> None:
         """Tell corpora."""
-        with closing(self._plan.opening(self._setting.system, folder)()) as system:
+        with closing(self._plan.opening(self._setting.system, folder, self._plan.embedder)) as system:
             system.add(corpora, lambda done: None)
 
     def scores(
@@ -166,7 +167,7 @@ class Asking:
     ) -> tuple[float, ...]:
         """The headline metric on each part of the tasks; what has no score, such as an invalid answer, is a 0."""
         setting = replace(self._setting, suite=f"{self._suite.name} stream {step}")
-        make = self._plan.opening(setting.system, folder)
+        make = partial(self._plan.opening, setting.system, folder, self._plan.embedder)
         jobs = [(setting, one) for some in tasks for one in some if self._journal.get(setting.key(one.id)) is None]
         if jobs:
             known = gathered(told, self._dataset)
