@@ -93,7 +93,11 @@ class TestConflicts:
         both = conflicts.score(task, said(f"{task.answers[0]}, before that {task.meta['stale'][0]}"))
         assert (both["contains"], both["strict"]) == (1, 0)
         assert conflicts.score(task, said(task.answers[0]))["strict"] == 1
-        assert conflicts.score(task, said(task.meta["stale"][0])) == {"contains": 0, "strict": 0}
+        assert conflicts.score(task, said(task.meta["stale"][0])) == {
+            "evidence_recall": 0,
+            "contains": 0,
+            "strict": 0,
+        }
 
 
 class TestAgentBench:

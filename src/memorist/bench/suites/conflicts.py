@@ -216,7 +216,7 @@ def task_of(sort: str, length: str, number: int, chain: Sequence[Fact], stale: s
 
 def score(task: Task, outcome: Outcome) -> Mapping[str, float]:
     """Evidence in the context; answers that name the final value, and no old one."""
-    found = {"evidence_recall": len(task.evidence & outcome.whole) / len(task.evidence)} if outcome.ranked else {}
+    found = {"evidence_recall": len(task.evidence & outcome.whole) / len(task.evidence)}
     if outcome.answer is not None:
         found["contains"] = best(states, outcome.answer, task.answers)
         old = best(states, outcome.answer, task.meta["stale"])
@@ -251,11 +251,11 @@ def coin(task: Task, hop: int, newest: Mapping[str, Values], oldest: Mapping[str
 
 
 def followed(choose: Callable[[Task, int], Values], task: Task) -> Outcome:
-    """The end of the chain under a rule; nothing when it breaks off."""
+    """The end of the chain under a rule, which sees all facts; nothing when it breaks off."""
     here: str | None = task.meta["start"]
     for hop, phrase in enumerate(task.meta["path"]):
         here = None if here is None else choose(task, hop).get((here, phrase))
-    return Outcome((), frozenset(), here or "", here is not None)
+    return Outcome((), task.evidence, here or "", here is not None)
 
 
 def parsed_fact(item: Item) -> Fact:
