@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from memorist.errors import StoreBusy
 from memorist.store import jobs
 from memorist.store.protocol import Erased
+from memorist.store.rawfile import holds
 from memorist.store.rows import fetch_in
 
 PATIENCE = 30.0
@@ -114,11 +114,3 @@ def remains(db: sqlite3.Connection, files: Sequence[Path], piece: str) -> bool:
         return False
     living = "SELECT 1 FROM cubes WHERE instr(text, :piece) OR instr(meta, :piece) LIMIT 1"
     return db.execute(living, {"piece": piece}).fetchone() is None
-
-
-def holds(path: Path, needle: bytes) -> bool:
-    """Whether a file holds these bytes."""
-    if not path.exists() or path.stat().st_size == 0:
-        return False
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return content.find(needle) >= 0
