@@ -35,6 +35,8 @@ def build(memory: Memory, *, open_without_keys: bool = False, largest: int = LAR
     problems.install(app)
     for routes in (memories.router, recall.router, health.router):
         app.include_router(routes)
+    document = problems.described(app.openapi())
+    app.openapi = lambda: document  # type: ignore[method-assign]
     app.add_middleware(SizeLimit, largest=largest)
     app.add_middleware(Telemetry, measures=app.state.measures)
     return app

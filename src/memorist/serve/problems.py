@@ -78,6 +78,16 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": Problem, "description": TITLES[status]} for status in every}
 
 
+def described(document: dict[str, Any]) -> dict[str, Any]:
+    """An OpenAPI document whose problems have their own media type: FastAPI describes every model as plain JSON."""
+    for path in document["paths"].values():
+        for operation in path.values():
+            for status, response in operation["responses"].items():
+                if int(status) >= 400:
+                    response["content"] = {MEDIA: response["content"]["application/json"]}
+    return document
+
+
 def problem(status: int, kind: str, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """A response that says what went wrong."""
     body = {"type": f"urn:memorist:{kind}", "title": TITLES.get(status, "Error"), "status": status, "detail": detail}
