@@ -14,10 +14,24 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from memorist.aio import AsyncMemory, AsyncScopedMemory
+    from memorist.answer.asking import AskOptions
     from memorist.cube import Cube, Document, Observation, Scope, TimeSpan
     from memorist.errors import MemoristError
     from memorist.memory import Memory, ScopedMemory
-    from memorist.results import Answer, Change, Check, Citation, Erasure, Hit, Hits, Receipt, Verification
+    from memorist.results import (
+        Answer,
+        Change,
+        Check,
+        Citation,
+        Conflict,
+        Erasure,
+        Hit,
+        Hits,
+        Receipt,
+        Sentence,
+        Step,
+        Verification,
+    )
     from memorist.sources import FileOptions
 
 try:
@@ -26,11 +40,25 @@ except PackageNotFoundError:  # run from a source tree that was not installed
     __version__ = "0.0.0"
 
 HOMES = {
+    "answer.asking": ("AskOptions",),
     "aio": ("AsyncMemory", "AsyncScopedMemory"),
     "cube": ("Cube", "Document", "Observation", "Scope", "TimeSpan"),
     "errors": ("MemoristError",),
     "memory": ("Memory", "ScopedMemory"),
-    "results": ("Answer", "Change", "Check", "Citation", "Erasure", "Hit", "Hits", "Receipt", "Verification"),
+    "results": (
+        "Answer",
+        "Change",
+        "Check",
+        "Citation",
+        "Conflict",
+        "Erasure",
+        "Hit",
+        "Hits",
+        "Receipt",
+        "Sentence",
+        "Step",
+        "Verification",
+    ),
     "sources": ("FileOptions",),
 }
 
@@ -45,11 +73,13 @@ def __getattr__(name: str) -> object:
 
 __all__ = [
     "Answer",
+    "AskOptions",
     "AsyncMemory",
     "AsyncScopedMemory",
     "Change",
     "Check",
     "Citation",
+    "Conflict",
     "Cube",
     "Document",
     "Erasure",
@@ -62,6 +92,8 @@ __all__ = [
     "Receipt",
     "Scope",
     "ScopedMemory",
+    "Sentence",
+    "Step",
     "TimeSpan",
     "Verification",
 ]

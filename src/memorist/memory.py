@@ -9,29 +9,38 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from memorist.answer import extractive
+from memorist.answer.asking import AskOptions, Sources, ask, ask_or_quote
+from memorist.answer.extractive import METHOD as EXTRACTIVE
 from memorist.archive import read_archive, write_archive
 from memorist.cube import Cube, Document, Observation, Scope, is_unicode, parse_moment, utc
 from memorist.doctor import diagnose
-from memorist.errors import InputError, RecordError, brief
+from memorist.errors import EmbedderMismatch, InputError, RecordError, brief
 from memorist.lifecycle.ingest import draft_update, ingest
-from memorist.lifecycle.jobs import INDEX, settle
+from memorist.lifecycle.jobs import CHANGED, INDEX, settle
 from memorist.lifecycle.organising import catch_up
-from memorist.models.embedder import Embedder
+from memorist.lifecycle.reembed import reembed
+from memorist.models.chat import ChatModel
+from memorist.models.embedder import Embedder, Identity
 from memorist.models.known import embedder_named, embedder_of
+from memorist.organise.extract.openie import match
+from memorist.organise.granularity import Granularity
 from memorist.organise.protocol import Around
+from memorist.organise.summaries import Summaries
 from memorist.organise.windows import Windows
 from memorist.recall.names import unheard
 from memorist.recall.pool import Limits, Query, run
-from memorist.recipes import Recipe, recipe_named
-from memorist.results import Answer, Change, Check, Erasure, Hit, Hits, Receipt, Verification
+from memorist.recipes import Recipe, derived_anew, recipe_named
+from memorist.results import Answer, Change, Check, Erasure, Extracts, Hit, Hits, Receipt, Verification
 from memorist.sources import FileOptions, from_document, from_messages, read, split_long
 from memorist.sources.checked import checked
-from memorist.store.protocol import Selection, Store
+from memorist.store.protocol import Reembedding, Selection, Store
+from memorist.store.reply_log import Spent, together
 from memorist.store.sqlite import SQLiteStore
 from memorist.store.views import Views
+
+T = TypeVar("T")
 
 DEFAULT_BUDGET = 1_500
 
@@ -48,9 +57,18 @@ Added = str | Path | Document | Observation | Mapping[str, Any] | Iterable[Mappi
 class Memory:
     """A store with an embedder. Everything about someone's memories goes through `scope`."""
 
-    def __init__(self, store: Store, embedder: Embedder, recipe: Recipe, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        embedder: Embedder,
+        recipe: Recipe,
+        clock: Callable[[], datetime],
+        model: ChatModel | None = None,
+    ) -> None:
         self._store = store
         self._embedder = embedder
+        self._given: dict[Identity, Embedder] = {}
+        self._model = model
         self._recipe = recipe
         self._clock = clock
         self._organisers = (Windows(),)
@@ -64,17 +82,19 @@ class Memory:
         *,
         embedder: Embedder | str | None = None,
         recipe: str = "default",
+        model: ChatModel | str | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
     ) -> Memory:
         """Open the file, or create it.
 
         `embedder` is "minilm" (the default), "static" (far faster, less found) or an object of your own; a
-        store remembers whose vectors it holds, so one made with ours needs no naming again.
+        store remembers whose vectors it holds, so one made with ours needs no naming again. `model` is the language
+        model that `ask` uses, by name or an object of your own; it is not loaded before it is needed.
 
         Raises NotAStore, StoreTooNew, StoreReadOnly, StoreFull, StoreBusy, EmbedderMismatch, or InputError for a
         wrong path or recipe; the file is then untouched.
         """
-        chosen = recipe_named(recipe)
+        chosen, reader = recipe_named(recipe), model_named(model, path_of(path))
         if isinstance(embedder, str):
             embedder = embedder_named(embedder)
         store = SQLiteStore(path_of(path))
@@ -84,7 +104,7 @@ class Memory:
         except BaseException:
             store.close()
             raise
-        return cls(store, embedder, chosen, clock)
+        return cls(store, embedder, chosen, clock, reader)
 
     @classmethod
     def load(cls, archive: str | Path, path: str | Path, *, embedder: Embedder | str | None = None) -> Memory:
@@ -147,13 +167,77 @@ class Memory:
         """The time by this memory's clock, in UTC."""
         return utc(self._clock())
 
+    def reembed(
+        self, embedder: Embedder | str, *, progress: Callable[[int, int], None] = lambda done, total: None
+    ) -> int:
+        """Change the store to another embedder while it stays in use; returns how many vectors were made.
+
+        The old vectors serve until all new ones are there, then one transaction switches. When it ends early, calling
+        it again goes on; `reembedding` tells how far it is. `progress` is told how many are done, and of how many.
+        Raises StateError when it is cancelled, or when another embedder's vectors are being made.
+        """
+        chosen = embedder_named(embedder) if isinstance(embedder, str) else embedder
+        self._given[chosen.identity] = chosen  # other threads go over to it as soon as the store has
+        return reembed(self._store, chosen, derived_anew(), self._clock, progress)
+
+    def reembedding(self) -> Reembedding | None:
+        """The change of embedder that is going on, by whichever process."""
+        return self._store.reembedding()
+
+    def cancel_reembedding(self) -> bool:
+        """End a change of embedder; the old vectors stay. False when none was going on."""
+        return self._store.cancel_reembedding()
+
     def settle(self, scope: Scope) -> str | None:
         """Finish an owner's pending work; returns why it could not be."""
-        problem = settle(self._store, scope, self._embedder, self._organisers, self._clock)
+        try:
+            return self._steadily(partial(self._settled, scope))
+        except EmbedderMismatch as error:  # what was added is safe, and waits for the right embedder
+            return str(error)
+
+    def _settled(self, scope: Scope, embedder: Embedder) -> str | None:
+        problem = settle(self._store, scope, embedder, self._organisers, self._clock)
         if problem or not self._recipe_organisers:
             return problem
-        around = Around(scope, self._embedder, None, partial(self._views.of, scope))
-        return catch_up(self._store, self._recipe_organisers, around, self._clock)
+        return catch_up(self._store, self._recipe_organisers, self._around(scope, embedder), self._clock)
+
+    def _around(self, scope: Scope, embedder: Embedder, model: ChatModel | None = None) -> Around:
+        """What organisers may use on behalf of an owner."""
+        return Around(scope, embedder, model, partial(self._views.of, scope), partial(self._store.extracted, scope))
+
+    def costs(self, since: datetime | str | None = None) -> list[Spent]:
+        """What language models took, by purpose, model and day (UTC), of all scopes together."""
+        moment = parse_moment(since, "since") if since is not None else None
+        return together(line for scope, _ in self.scopes() for line in self._store.spent(scope, moment))
+
+    def _steadily(self, work: Callable[[Embedder], T]) -> T:
+        """Do something with the store's embedder, and again when that was changed meanwhile."""
+        while True:
+            embedder = self._current()
+            try:
+                result = work(embedder)
+            except Exception:
+                if self._current() is embedder:
+                    raise
+                continue
+            if self._current() is embedder:
+                return result
+
+    def _current(self) -> Embedder:
+        """The embedder of the store's vectors: another one when it was re-embedded since it was opened.
+
+        Raises EmbedderMismatch when that is not one of ours.
+        """
+        identity = self._store.embedder()
+        if identity is None or identity == self._embedder.identity:
+            return self._embedder
+        known = self._given.get(identity) or embedder_of(identity)
+        if known.identity != identity:
+            raise EmbedderMismatch(
+                f"the store was re-embedded with {identity.name} since it was opened; open it again with that embedder"
+            )
+        self._embedder = known
+        return known
 
     def close(self) -> None:
         """Let go of the file. Closing is never needed for safety."""
@@ -197,7 +281,8 @@ class ScopedMemory:
         receipt = ingest(
             memory._store, self.scope, observations, memory._embedder, memory._organisers, memory._clock, progress
         )
-        problem = receipt.problem or (memory.settle(self.scope) if memory._recipe_organisers else None)
+        again = memory._recipe_organisers or receipt.problem == CHANGED
+        problem = memory.settle(self.scope) if again else receipt.problem
         return replace(receipt, problem=problem, state="stored" if problem else "indexed").with_skipped(skipped)
 
     def _observations(
@@ -235,6 +320,18 @@ class ScopedMemory:
         for one in from_messages(gathered, source=source):  # type: ignore[arg-type]
             yield checked(in_conversation(one, at, self.scope.user))
 
+    def extract(self, openie: str | Path) -> Extracts:
+        """Take facts from a ready-made extraction, a file in the OpenIE form, matched to episodes by their words.
+
+        They replace what was extracted of these episodes before, and stay in the log, so that a rebuild needs no file.
+        A broken fact is rejected by itself, and counted. Raises InputError for a file of another form.
+        """
+        memory = self._memory
+        matched = match(path_of(openie), memory._store.texts(self.scope))
+        changed = memory._store.keep_extracted(self.scope, matched.found)
+        problem = memory.settle(self.scope)
+        return Extracts(changed, matched.facts, matched.passages, matched.unmatched, matched.rejected, problem)
+
     def search(
         self,
         query: str,
@@ -251,33 +348,75 @@ class ScopedMemory:
         what was true then, `known_at` for what was believed then; `where` filters on the header, such as
         `{"speaker": "Ana", "at": {"gte": "2025-05-01"}, "meta.topic": "travel"}`. Raises InputError.
         """
+        selection = selection_of(as_of, known_at, where)
+        return self._found(query, limits_of(k, budget), selection, utc(self._memory._clock()))
+
+    def _found(self, query: str, limits: Limits, selection: Selection, now: datetime) -> Hits:
+        """What a recall finds for a question asked at `now`."""
         memory = self._memory
-        limits = limits_of(k, budget)
-        selection = Selection(
-            parse_moment(as_of, "as_of") if as_of is not None else None,
-            parse_moment(known_at, "known_at") if known_at is not None else None,
-            {} if where is None else where,
-        )
         text = question_of(query)
         memory.settle(self.scope)
+        return memory._steadily(partial(self._recalled, (text, query), limits, selection, now))
+
+    def _recalled(
+        self, question: tuple[str, str], limits: Limits, selection: Selection, now: datetime, embedder: Embedder
+    ) -> Hits:
+        """The hits for a question, which is given as checked and as it was asked."""
+        text, query = question
+        memory = self._memory
         searcher = memory._store.search(self.scope, selection)
         asked = Query(
             text,
-            embed=memory._embedder.embed,
+            embed=embedder.embed,
             load=lambda rows: memory._store.cubes(self.scope, rows),
             view=partial(memory._views.of, self.scope),
-            now=utc(memory._clock()),
+            now=now,
             limits=limits,
         )
         pool = run(memory._recipe.stages, asked, searcher)
         hits = [hit_of(cube, place, pool) for place, cube in enumerate(pool.cubes)]
         return Hits(hits, query, unheard(text, searcher))
 
-    def ask(self, question: str, *, budget: int = DEFAULT_BUDGET, where: Mapping[str, Any] | None = None) -> Answer:
-        """An answer from this memory with citations, or "I do not know" when the evidence is weak."""
-        return extractive.answer(
-            question_of(question), self.search(question, budget=budget, where=where), self._memory._embedder
+    def ask(
+        self,
+        question: str,
+        *,
+        model: ChatModel | str | None = None,
+        budget: int = DEFAULT_BUDGET,
+        as_of: datetime | str | None = None,
+        known_at: datetime | str | None = None,
+        where: Mapping[str, Any] | None = None,
+        options: AskOptions = AskOptions(),
+    ) -> Answer:
+        """An answer from this memory with citations, or "I do not know" when the evidence does not carry one.
+
+        `model` reads and writes it: a name such as "local:qwen2.5-coder-1.5b" or a ChatModel; "extractive" is none. By
+        default it is the model of `Memory.open`, and without one the answer is quoted sentences. `budget` is the
+        tokens of memories it may see; `as_of`, `known_at` and `where` are those of `search`.
+
+        A `model` named here that fails raises its ModelError. When that of `Memory.open` fails, the answer is
+        extractive and `Answer.problem` says why. The store is never touched. Raises InputError.
+        """
+        memory = self._memory
+        text, limits, selection = question_of(question), limits_of(None, budget), selection_of(as_of, known_at, where)
+        now = parse_moment(options.now, "now") if options.now is not None else utc(memory._clock())
+        sources = Sources(
+            search=lambda query: self._found(query, limits, selection, now),
+            embedder=memory._embedder,
+            versions=self.history,
         )
+        if model is None and memory._model is not None:
+            return ask_or_quote(text, now, budget, options, sources, memory._model)
+        return ask(text, now, budget, options, sources, model_named(model))
+
+    def summarise(self) -> str | None:
+        """Have the language model write summaries and keywords of what was said since the last time, for a recipe that
+        uses them (memgas). Returns why it could not go on, if so; it goes on there the next time. Raises InputError."""
+        memory = self._memory
+        if memory._model is None or not any(isinstance(one, Granularity) for one in memory._recipe_organisers):
+            raise InputError('summaries need a model and a recipe: Memory.open(…, recipe="memgas", model="…")')
+        around = memory._around(self.scope, memory._embedder, memory._model)
+        return memory.settle(self.scope) or catch_up(memory._store, (Summaries(),), around, memory._clock)
 
     def get(self, id: str) -> Cube:
         """A cube by id. Raises NotFound."""
@@ -307,6 +446,10 @@ class ScopedMemory:
     def history(self, id: str) -> list[Change]:
         """All versions of a cube and what happened to them, oldest first."""
         return [Change(at, what, cube) for at, what, cube in self._memory._store.history(self.scope, id)]
+
+    def costs(self, since: datetime | str | None = None) -> list[Spent]:
+        """What language models took for this user, by purpose, model and day (UTC)."""
+        return self._memory._store.spent(self.scope, parse_moment(since, "since") if since is not None else None)
 
     def forget(self, id: str | Sequence[str]) -> None:
         """Hide cubes from recall. `restore` undoes it. Raises NotFound or StateError; then nothing is hidden."""
@@ -373,8 +516,8 @@ def hit_of(cube: Cube, place: int, pool: Any) -> Hit:
         name: round(float(values[place]), 4) for name, values in pool.columns.items() if name != "score"
     }
     row = int(pool.rows[place])
-    if row in pool.notes:
-        why["also"] = pool.notes[row]
+    told = {name: by_row.get(row) for name, by_row in pool.notes.items()}
+    why |= {name: note for name, note in told.items() if note is not None}
     return Hit(
         id=cube.id,
         text=cube.text,
@@ -398,6 +541,29 @@ def in_conversation(observation: Observation, at: datetime | None, user: str) ->
     nameless = observation.role == "user" and observation.speaker in (None, "User")
     speaker = user if nameless and user else observation.speaker
     return replace(observation, at=observation.at or at, session=session, speaker=speaker)
+
+
+def selection_of(
+    as_of: datetime | str | None, known_at: datetime | str | None, where: Mapping[str, Any] | None
+) -> Selection:
+    """Checked conditions. Raises InputError."""
+    return Selection(
+        parse_moment(as_of, "as_of") if as_of is not None else None,
+        parse_moment(known_at, "known_at") if known_at is not None else None,
+        {} if where is None else where,
+    )
+
+
+def model_named(model: ChatModel | str | None, store: Path | None = None) -> ChatModel | None:
+    """The model to read with, None for answers without one; `store` is the file beside which memorist.toml may lie.
+    Raises ModelMissing or InputError for a name."""
+    if model is None or model == EXTRACTIVE:
+        return None
+    if isinstance(model, str):
+        from memorist.models.naming import chat_named
+
+        return chat_named(model, store=store)
+    return model
 
 
 def limits_of(k: int | None, budget: int | None) -> Limits:

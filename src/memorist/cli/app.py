@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from cyclopts import App, Group, Parameter
 
 from memorist import __version__
-from memorist.cli import bench, read, serve, store, write
+from memorist.cli import bench, data, models, read, serve, store, write
 
 HELP = """A memory for language models that keeps learning: one file, no server, no key.
 
@@ -39,12 +39,15 @@ GROUPS: Mapping[str, Mapping[str, App | Callable[..., int]]] = {
         "import": store.import_,
         "backup": store.backup,
         "compact": store.compact,
+        "reembed": store.reembed,
         "verify": store.verify,
         "doctor": store.doctor,
         "scopes": store.scopes,
     },
     "Serve": {"serve": serve.serve, "keys": serve.keys},
+    "Language models": {"models": models.models, "costs": models.costs},
     "See and measure": {"demo": bench.demo, "bench": bench.bench},
+    "Learn": {"data": data.data},
 }
 
 for place, (heading, commands) in enumerate(GROUPS.items()):

@@ -31,7 +31,7 @@ class StoreOptions:
     json: Annotated[bool, Parameter(group=SHARED)] = False
     "Answer with one JSON document, errors too."
     embedder: Annotated[str | None, Parameter(group=SHARED)] = None
-    "For a new store: minilm (default), or static, which is far faster and finds less."
+    "For a new store: minilm (default), static (far faster, finds less), or another; see docs/guide.md."
     debug: Annotated[bool, Parameter(group=SHARED)] = False
     "Show the traceback of an unexpected error."
 
@@ -79,6 +79,12 @@ class ScopeOptions(StoreOptions):
         with self.opened(create=create, recipe=recipe) as memory:
             yield memory.scope(user=self.user, tenant=self.tenant, agent=self.agent, session=self.session)
 
+
+Model = Annotated[
+    str | None,
+    Parameter(group=SHARED, help="The language model, such as local:smollm2-135m; see: memorist models."),
+]
+"""For every command that may use one; `memorist.models.naming.chat_named` makes it."""
 
 Where = Annotated[
     tuple[str, ...],

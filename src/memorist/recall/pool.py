@@ -15,7 +15,7 @@ from memorist.models.embedder import Vectors
 from memorist.store.protocol import Features, Floats, Rows, Searcher, Terms
 from memorist.store.search import distinct
 from memorist.store.terms import query_terms
-from memorist.store.views import V
+from memorist.store.views import Viewing
 from memorist.times import TimeIntent, intent
 
 
@@ -28,7 +28,7 @@ class Query:
         *,
         embed: Callable[[Sequence[str]], Vectors],
         load: Callable[[Sequence[int]], dict[int, Cube]],
-        view: Callable[[str, Callable[[], V]], V],
+        view: Viewing,
         now: datetime,
         limits: Limits,
     ) -> None:
@@ -82,7 +82,8 @@ class Pool:
     columns: Mapping[str, Floats] = field(default_factory=dict)
     features: Features | None = None
     cubes: Sequence[Cube] = ()
-    notes: Mapping[int, str] = field(default_factory=dict)
+    notes: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+    """What stages have to say of rows in words, by the name it has in `Hit.why`."""
 
     def with_rows(self, rows: Rows) -> Pool:
         """The pool with more candidates; stages that score come later."""

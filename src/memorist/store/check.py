@@ -39,6 +39,16 @@ QUERIES = (
         "cube {} has a revision beyond its owner's",
         "SELECT c.id FROM cubes c JOIN owners o USING (owner) WHERE c.revision > o.revision",
     ),
+    (
+        "reply {} of the log rests on nothing",
+        "SELECT reply FROM replies r WHERE (text != '' OR error IS NULL)"
+        " AND NOT EXISTS (SELECT 1 FROM reply_rows s WHERE s.reply = r.reply)",
+    ),
+    (
+        "reply {} of the log saw an episode of another owner, or a cube that is none",
+        "SELECT r.reply FROM replies r JOIN reply_rows s USING (reply) JOIN cubes c USING (row)"
+        " WHERE c.owner != r.owner OR c.origin != 'source'",
+    ),
 )
 SHOWN = 5
 
@@ -64,8 +74,17 @@ def problems_of(db: sqlite3.Connection, dimension: int) -> list[str]:
         problems += [sentence.format(id) for id in found[:SHOWN]]
         if len(found) > SHOWN:
             problems.append(f"… and {len(found) - SHOWN} more like this")
-    wrong = "SELECT COUNT(*) FROM features WHERE vector IS NOT NULL AND length(vector) != ?"
-    (number,) = db.execute(wrong, (2 * dimension,)).fetchone()
+    wrong = "SELECT COUNT(*) FROM features WHERE length(vector) != :size OR length(vectors) % :size != 0"
+    (number,) = db.execute(wrong, {"size": 2 * dimension}).fetchone()
     if number:
         problems.append(f"{number} vectors do not have {dimension} dimensions")
+    beside = (
+        "SELECT COUNT(*) FROM beside WHERE length(vector) IS NOT"
+        " (SELECT 2 * json_extract(value, '$.identity.dimension') FROM meta WHERE name = 'reembedding')"
+    )
+    (number,) = db.execute(beside).fetchone()
+    if number:
+        problems.append(
+            f"{number} vectors lie beside that belong to no re-embedding; end it: memorist reembed --cancel"
+        )
     return problems

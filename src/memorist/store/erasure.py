@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from memorist.errors import StoreBusy
-from memorist.store import jobs
+from memorist.store import jobs, replies
 from memorist.store.protocol import Erased
 from memorist.store.rawfile import holds
 from memorist.store.rows import fetch_in
@@ -65,14 +65,16 @@ def erase(db: sqlite3.Connection, owner: int, rows: Sequence[int]) -> tuple[Eras
     }
     for name, sql in tables.items():
         counts[name] = sum(number for (number,) in fetch_in(db, sql, doomed))
+    counts["replies"], told = replies.erase(db, doomed)
     db.execute("CREATE TEMP TABLE IF NOT EXISTS doomed (row INTEGER PRIMARY KEY)")
     db.execute("DELETE FROM doomed")
     db.executemany("INSERT INTO doomed VALUES (?)", [(row,) for row in doomed])
     db.execute("DELETE FROM cubes WHERE row IN (SELECT row FROM doomed)")
     counts["jobs"] = jobs.drop_rows(db, owner, set(doomed))
     db.execute("UPDATE owners SET epoch = epoch + 1 WHERE owner = ?", (owner,))
-    texts = tuple(text for _, _, origin, text in headers if origin == "source")
-    return Erased(tuple(id for _, id, _, _ in headers), counts, texts), touched
+    texts = [text for _, _, origin, text in headers if origin == "source"]
+    texts += [text for text in told if not any(replies.says(db, piece) for piece in pieces(text))]
+    return Erased(tuple(id for _, id, _, _ in headers), counts, tuple(texts)), touched
 
 
 def compact(db: sqlite3.Connection) -> None:

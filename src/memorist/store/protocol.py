@@ -16,10 +16,12 @@ import numpy.typing as npt
 
 from memorist.cube import Cube, Scope, TimeSpan, Trust
 from memorist.models.embedder import Identity, Vectors
+from memorist.store.reply_log import ReplyLog
 
 Rows = npt.NDArray[np.int64]
 Terms = npt.NDArray[np.uint32]
 Floats = npt.NDArray[np.float32]
+Halves = npt.NDArray[np.float16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,10 @@ class Derived:
     """A cube that an organiser made. The same `id` again replaces what was derived before, its links too.
 
     `members` are the rows it rests on: when one of them is closed it is hidden, when one is erased it is erased.
-    `vector` is of the store's embedder; the store keeps it as float16.
+    `vector` is that of `text` by the store's embedder; the store keeps it as float16. An organiser that makes it of
+    anything else says so (`OwnVectors`), and derives anew when the embedder changes. `vectors` [n, dimension] are more
+    of the same embedder, of texts that the organiser can tell from the rest of the cube. `data` is its own, and means
+    nothing to the store.
     """
 
     id: str
@@ -98,6 +103,8 @@ class Derived:
     meta: Mapping[str, Any] = field(default_factory=dict)
     vector: Vectors | None = None
     links: tuple[Link, ...] = ()
+    vectors: Halves | None = None
+    data: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +123,8 @@ class Kept:
     trust: Trust
     at: datetime
     tokens: int
+    vectors: Halves
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +154,7 @@ class Unorganised:
     rows: tuple[int, ...]
     since: Mark
     upto: Mark
+    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +163,40 @@ class Organised:
 
     cubes: tuple[Derived, ...] = ()
     withdrawn: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """What an extractor found in an episode: `value` is JSON, `extractor` its name and version.
+
+    `text` is the digest of the episode's words: the same words need not be read twice.
+    """
+
+    extractor: str
+    text: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """What a vector is made of: an episode as it is indexed, or the text of a derived cube, read at a revision."""
+
+    row: int
+    revision: int
+    episode: bool
+    speaker: str | None
+    text: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Reembedding:
+    """A change of the store's embedder that is going on: `done` of `total` vectors are there."""
+
+    identity: Identity
+    began: datetime
+    done: int
+    total: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +313,7 @@ class Searcher(Protocol):
         ...
 
 
-class Store(Protocol):
+class Store(ReplyLog, Protocol):
     """Where cubes live."""
 
     def add(self, scope: Scope, drafts: Sequence[Draft], now: datetime, kinds: Sequence[str]) -> tuple[list[str], int]:
@@ -307,7 +351,8 @@ class Store(Protocol):
     def organise(self, scope: Scope, organiser: str, seen: Unorganised, organised: Organised, now: datetime) -> bool:
         """Write what an organiser derived from `seen` and move its mark, in one transaction.
 
-        False, and nothing is written, when another process has moved the mark meanwhile. A cube of which a member is
+        False, and nothing is written, when another process has moved the mark meanwhile, when rows have vanished or the
+        vectors are another embedder's. A cube of which a member is
         no longer current is left out: the change that closed it comes after the mark.
         """
         ...
@@ -321,6 +366,23 @@ class Store(Protocol):
 
     def links(self, scope: Scope, kind: str) -> list[tuple[int, int, float]]:
         """An owner's links of a kind between cubes that are active: (source row, target row, weight)."""
+        ...
+
+    def keep_extracted(self, scope: Scope, found: Mapping[int, Extracted]) -> int:
+        """Log what was found in episodes, by row; an earlier log of the same episode is replaced.
+
+        In one transaction, and the episodes count as changed, so that organisers see them anew. It is erased with the
+        episode. Returns how many there were: what is not current any more, or is logged like this already, is left.
+        """
+        ...
+
+    def extracted(self, scope: Scope, rows: Sequence[int], texts: Sequence[str]) -> dict[int, Extracted]:
+        """What is logged for these episodes, by row; else for other episodes of the owner with the same digest of
+        words, which `texts` gives for each row."""
+        ...
+
+    def texts(self, scope: Scope) -> Iterator[tuple[int, str]]:
+        """Row and words of every current episode of the scope, by rising row."""
         ...
 
     def turns(self, scope: Scope, rows: Sequence[int]) -> list[Turn]:
@@ -414,6 +476,41 @@ class Store(Protocol):
 
     def bind(self, identity: Identity) -> None:
         """Record whose vectors these are. Raises EmbedderMismatch when they are another's."""
+        ...
+
+    def reembedding(self) -> Reembedding | None:
+        """The change of embedder that is going on."""
+        ...
+
+    def begin_reembedding(self, identity: Identity, now: datetime) -> None:
+        """Begin to make vectors of another embedder beside those in use, or go on. Nothing else changes meanwhile.
+
+        Raises StateError when another one's are being made, or when those in use are this one's.
+        """
+        ...
+
+    def passages(self, after: int, limit: int) -> list[Passage]:
+        """What still lacks a vector beside, of all owners, by rising row beyond `after`; for the administrator.
+
+        None when no vectors are being made beside.
+        """
+        ...
+
+    def embed_beside(self, identity: Identity, vectors: Mapping[Passage, Vectors]) -> None:
+        """Keep new vectors, but of what was erased or changed since it was read. Raises StateError after a cancel."""
+        ...
+
+    def finish_reembedding(self, identity: Identity, anew: Sequence[str]) -> bool:
+        """Put the new vectors in the place of the old, all in one transaction; False while some are lacking.
+
+        Windows are measured anew. Cubes of the origins `anew`, and those whose vector is no single one, are hidden and
+        their organisers' marks taken back, so that they are derived again. Running jobs begin anew.
+        Raises StateError after a cancel.
+        """
+        ...
+
+    def cancel_reembedding(self) -> bool:
+        """Drop the vectors beside; False when there was nothing to cancel."""
         ...
 
     def backups(self) -> list[Path]:

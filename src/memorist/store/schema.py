@@ -89,6 +89,50 @@ CREATE TABLE marks (
 CREATE INDEX cubes_origin ON cubes (owner, origin, revision) WHERE origin NOT IN ('source', 'windows');
 """
 
+BESIDE = """
+-- Vectors of the embedder that the store is being changed to. One that is written anew meanwhile is of another text.
+CREATE TABLE beside (row INTEGER PRIMARY KEY REFERENCES features ON DELETE CASCADE, vector BLOB NOT NULL);
+CREATE TRIGGER beside_is_of_now AFTER UPDATE OF vector ON features BEGIN
+  DELETE FROM beside WHERE row = NEW.row;
+END;
+"""
+
+REPLIES = """
+-- Calls of language models. `key` is a hash of who was asked what; one with an `error` is never replayed. `times` is
+-- how often it was called, `uses` how often the log answered instead. `calls` are the tools it asked for, as JSON.
+CREATE TABLE replies (
+  reply INTEGER PRIMARY KEY, owner INTEGER NOT NULL REFERENCES owners,
+  key TEXT NOT NULL, purpose TEXT NOT NULL, prompt TEXT NOT NULL, model TEXT NOT NULL, parameters TEXT NOT NULL,
+  text TEXT NOT NULL, finish TEXT NOT NULL, calls TEXT NOT NULL,
+  prompt_tokens INTEGER NOT NULL, reply_tokens INTEGER NOT NULL, cost REAL, seconds REAL NOT NULL,
+  times INTEGER NOT NULL, uses INTEGER NOT NULL, at INTEGER NOT NULL, error TEXT
+);
+CREATE UNIQUE INDEX replies_key ON replies (owner, key) WHERE error IS NULL;
+CREATE INDEX replies_failed ON replies (owner, key) WHERE error IS NOT NULL;
+
+-- The episodes that a call saw; what it saw of derived cubes counts as the episodes they rest on.
+CREATE TABLE reply_rows (
+  reply INTEGER NOT NULL REFERENCES replies ON DELETE CASCADE,
+  row INTEGER NOT NULL REFERENCES cubes ON DELETE CASCADE,
+  PRIMARY KEY (reply, row)
+) WITHOUT ROWID;
+CREATE INDEX reply_rows_row ON reply_rows (row);
+"""
+
+FACTS = """
+-- More vectors of a derived cube (float16, one after the other), and what only its organiser can read.
+ALTER TABLE features ADD COLUMN vectors BLOB;
+ALTER TABLE features ADD COLUMN data BLOB;
+
+-- What an extractor found in an episode, asked for or brought along: a rebuild asks nobody again. `text` is the digest
+-- of the episode's words.
+CREATE TABLE extractions (
+  row INTEGER PRIMARY KEY REFERENCES cubes ON DELETE CASCADE,
+  extractor TEXT NOT NULL, text TEXT NOT NULL, value TEXT NOT NULL
+);
+CREATE INDEX extractions_text ON extractions (text);
+"""
+
 KEYS = """
 -- Keys of a server. A secret is shown once and kept only as its SHA-256.
 CREATE TABLE keys (
@@ -105,7 +149,7 @@ CREATE TABLE attempts (
 CREATE INDEX attempts_at ON attempts (at);
 """
 
-MIGRATIONS: tuple[str, ...] = (CREATE, MARKS, KEYS)
+MIGRATIONS: tuple[str, ...] = (CREATE, MARKS, REPLIES, FACTS, BESIDE, KEYS)
 """MIGRATIONS[n] takes version n to n + 1; version 0 is the empty file."""
 
 VERSION = len(MIGRATIONS)

@@ -16,7 +16,7 @@ import numpy as np
 from memorist.cube import SOURCE, Cube, Scope
 from memorist.errors import EmbedderMismatch, NotFound, StateError, brief
 from memorist.models.embedder import Identity, Vectors
-from memorist.store import access, archive, derived, erasure, jobs, refresh, turns
+from memorist.store import access, archive, derived, erasure, extractions, jobs, reembedding, refresh, replies, turns
 from memorist.store.check import check
 from memorist.store.connection import Database, copy_whole
 from memorist.store.index import OwnerIndex
@@ -26,16 +26,20 @@ from memorist.store.protocol import (
     Changes,
     Draft,
     Erased,
+    Extracted,
     Job,
     Key,
     Organised,
+    Passage,
+    Reembedding,
     Searcher,
     Selection,
     Stretch,
     Turn,
     Unorganised,
 )
-from memorist.store.rows import HEADER, cube_of, dump_times, fetch_in, next_row
+from memorist.store.reply_log import Exchange, Spent
+from memorist.store.rows import HEADER, cube_of, dimension_of, dump_times, fetch_in, next_row
 from memorist.store.search import IndexSearcher
 from memorist.store.select import filtered, narrowed, visible
 
@@ -121,6 +125,8 @@ class SQLiteStore:
         with self._database.writing() as db:
             owner = owner_of(db, scope, create=False)
             if not owner or derived.mark_of(db, owner, organiser) != seen.since:
+                return False
+            if derived.epoch_of(db, owner) != seen.epoch:
                 return False
             derived.write(db, owner, organised, now, next_revision(db, owner))
             derived.move_mark(db, owner, organiser, seen.upto)
@@ -211,6 +217,26 @@ class SQLiteStore:
         with self._database.reading() as db:
             return derived.links(db, owner_of(db, scope, create=False), kind)
 
+    def keep_extracted(self, scope: Scope, found: Mapping[int, Extracted]) -> int:
+        """Log what was found in episodes, which count as changed from then on."""
+        with self._database.writing() as db:
+            owner = owner_of(db, scope, create=False)
+            rows = extractions.keep(db, owner, found) if owner else []
+            if rows:
+                derived.changed(db, rows, next_revision(db, owner))
+            return len(rows)
+
+    def extracted(self, scope: Scope, rows: Sequence[int], texts: Sequence[str]) -> dict[int, Extracted]:
+        """What is logged for these episodes, or for others of the owner with the same words."""
+        with self._database.reading() as db:
+            return extractions.logged(db, owner_of(db, scope, create=False), rows, texts)
+
+    def texts(self, scope: Scope) -> Iterator[tuple[int, str]]:
+        """Row and words of every current episode of the scope."""
+        with self._database.reading() as db:
+            sql, values = select_sql("row, text", scope, owner_of(db, scope, create=False), Selection())
+            yield from db.execute(f"{sql} ORDER BY row", values)
+
     def search(self, scope: Scope, selection: Selection) -> Searcher:
         """A view for the recall stages."""
         with self._database.reading() as db, self._refreshing:
@@ -285,6 +311,31 @@ class SQLiteStore:
             ).fetchall()
         return ((Scope(tenant=tenant, user=user), count) for tenant, user, count in counted)
 
+    # The reply log
+
+    def keep_reply(self, scope: Scope, exchange: Exchange, rows: Sequence[int]) -> bool:
+        """Keep a call that saw the cubes of these rows; False when its reply could not be kept."""
+        with self._database.writing() as db:
+            return replies.keep(db, owner_of(db, scope, create=True), exchange, rows)
+
+    def reply_to(self, scope: Scope, key: str, rows: Sequence[int]) -> Exchange | None:
+        """The reply recorded for a key, which from now on has seen these rows, too."""
+        with self._database.reading() as db:
+            if not replies.has(db, owner_of(db, scope, create=False), key):
+                return None
+        with self._database.writing() as db:
+            return replies.reply_to(db, owner_of(db, scope, create=False), key, rows)
+
+    def reject_reply(self, scope: Scope, key: str, reason: str) -> None:
+        """Keep the reply recorded for a key, and never replay it."""
+        with self._database.writing() as db:
+            replies.reject(db, owner_of(db, scope, create=False), key, reason)
+
+    def spent(self, scope: Scope, since: datetime | None = None) -> list[Spent]:
+        """What the calls of this owner took, by purpose, model and day."""
+        with self._database.reading() as db:
+            return replies.spent(db, owner_of(db, scope, create=False), since)
+
     # A server's keys and requests
 
     def add_key(self, key: Key, digest: str) -> None:
@@ -332,8 +383,7 @@ class SQLiteStore:
     def embedder(self) -> Identity | None:
         """Whose vectors these are."""
         with self._database.reading() as db:
-            found = db.execute("SELECT value FROM meta WHERE name = 'embedder'").fetchone()
-            return Identity(**json.loads(found[0])) if found else None
+            return reembedding.identity_of(db)
 
     def bind(self, identity: Identity) -> None:
         """Record whose vectors these are. Raises EmbedderMismatch when they are another's."""
@@ -346,8 +396,40 @@ class SQLiteStore:
         if found != identity:
             raise EmbedderMismatch(
                 f"{self.path} holds vectors of {describe(found)}, not of {describe(identity)}; open it with that"
-                " embedder, or export it and import it into a new store with this one (all vectors are made anew)"
+                " embedder, or change the store's: memorist reembed --embedder NAME (in Python: Memory.reembed)"
             )
+
+    def reembedding(self) -> Reembedding | None:
+        """The change of embedder that is going on."""
+        with self._database.reading() as db:
+            return reembedding.progress(db)
+
+    def begin_reembedding(self, identity: Identity, now: datetime) -> None:
+        """Begin to make vectors of another embedder beside those in use, or go on."""
+        with self._database.writing() as db:
+            reembedding.begin(db, identity, now)
+
+    def passages(self, after: int, limit: int) -> list[Passage]:
+        """What still lacks a vector beside, of all owners, by rising row beyond `after`."""
+        with self._database.reading() as db:
+            return reembedding.passages(db, after, limit)
+
+    def embed_beside(self, identity: Identity, vectors: Mapping[Passage, Vectors]) -> None:
+        """Keep new vectors, but of what was erased or changed since it was read."""
+        with self._database.writing() as db:
+            reembedding.put(db, identity, vectors)
+
+    def finish_reembedding(self, identity: Identity, anew: Sequence[str]) -> bool:
+        """Put the new vectors in the place of the old; False while some are lacking."""
+        with self._database.writing() as db:
+            return reembedding.finish(db, identity, anew)
+
+    def cancel_reembedding(self) -> bool:
+        """Drop the vectors beside; False when there was nothing to cancel."""
+        with self._database.writing() as db:
+            going = reembedding.target(db) is not None
+            reembedding.cancel(db)
+            return going
 
     def backups(self) -> list[Path]:
         """Copies made by `backup`."""
@@ -456,12 +538,6 @@ def load(db: sqlite3.Connection, scope: Scope, owner: int, rows: Sequence[int]) 
     for child, id in fetch_in(db, lineage + " ORDER BY c.at, c.position", derived):
         sources.setdefault(child, []).append(id)
     return {row: cube_of(found[row], scope, tuple(sources.get(row, ()))) for row in rows if row in found}
-
-
-def dimension_of(db: sqlite3.Connection) -> int:
-    """The dimension of the store's vectors; 0 before an embedder is bound."""
-    found = db.execute("SELECT value FROM meta WHERE name = 'embedder'").fetchone()
-    return int(json.loads(found[0])["dimension"]) if found else 0
 
 
 def describe(identity: Identity | None) -> str:
