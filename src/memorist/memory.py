@@ -168,6 +168,10 @@ class Memory:
         """What works here, and what to do about the rest."""
         return diagnose(self._store, self._embedder)
 
+    def now(self) -> datetime:
+        """The time by this memory's clock, in UTC."""
+        return utc(self._clock())
+
     def reembed(
         self, embedder: Embedder | str, *, progress: Callable[[int, int], None] = lambda done, total: None
     ) -> int:
@@ -518,12 +522,23 @@ class ScopedMemory:
         left = sorted(path for path in known - {path.resolve() for path in named} if path.exists())
         return Erasure(erased.ids, erased.counts, remnants, tuple(named), tuple(left))
 
-    def list(self, *, limit: int = 20, where: Mapping[str, Any] | None = None, origin: str = "source") -> list[Cube]:
-        """The newest cubes of an origin: episodes, or what an organiser ("windows") derived."""
+    def list(
+        self,
+        *,
+        limit: int = 20,
+        where: Mapping[str, Any] | None = None,
+        origin: str = "source",
+        before: str | None = None,
+    ) -> list[Cube]:
+        """The newest cubes of an origin: episodes, or what an organiser ("windows") derived.
+
+        `before` is the id of the last cube of the page before. Raises InputError, or NotFound for that id.
+        """
         whole("limit", limit)
         if not isinstance(origin, str) or not is_unicode(origin):
             raise InputError(f"origin={brief(origin)} is not the name of an origin, such as source or windows")
-        return self._memory._store.newest(self.scope, Selection(where={} if where is None else where), limit, origin)
+        selection = Selection(where={} if where is None else where)
+        return self._memory._store.newest(self.scope, selection, limit, origin, before)
 
     def _backup(self, path: Path) -> SQLiteStore:
         """A backup, opened. Raises InputError when there is none."""
