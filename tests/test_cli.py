@@ -247,7 +247,10 @@ class TestRecall:
         assert result.code == 0
         assert 'Lisbon in May." [1]\n\nSources\n[1] 2025-05-12  ana  ep-' in result.out
         found = run("ask", "Where did Ana move in May?", "--user", "ana", "--json").json
-        assert set(found) == {"question", "text", "known", "confidence", "method", "citations"}
+        assert set(found) == {
+            *("question", "text", "short", "known", "confidence", "method", "model", "citations", "sentences"),
+            *("conflicts", "steps", "usage", "invented", "problem"),
+        }
         assert found["citations"][0]["id"] == ana
 
     def test_ask_what_is_unknown(self, run, ana):

@@ -73,6 +73,7 @@ class AsyncScopedMemory:
     add = of_scope(ScopedMemory.add)
     search = of_scope(ScopedMemory.search)
     ask = of_scope(ScopedMemory.ask)
+    summarise = of_scope(ScopedMemory.summarise)
     get = of_scope(ScopedMemory.get)
     list = of_scope(ScopedMemory.list)
     update = of_scope(ScopedMemory.update)

@@ -19,13 +19,16 @@ from memorist.doctor import diagnose
 from memorist.errors import EmbedderMismatch, InputError, RecordError, StateError, brief
 from memorist.lifecycle.ingest import draft_update, ingest
 from memorist.lifecycle.jobs import CHANGED, INDEX, settle
+from memorist.lifecycle.logged import Logged
 from memorist.lifecycle.organising import catch_up
 from memorist.lifecycle.reembed import reembed
 from memorist.models.chat import ChatModel
 from memorist.models.embedder import Embedder, Identity
 from memorist.models.known import embedder_named, embedder_of
 from memorist.organise.extract.openie import match
+from memorist.organise.granularity import Granularity
 from memorist.organise.protocol import Around
+from memorist.organise.summaries import Summaries
 from memorist.organise.windows import Windows
 from memorist.recall.associate import Associate
 from memorist.recall.names import unheard
@@ -64,11 +67,13 @@ class Memory:
         recipe: Recipe,
         clock: Callable[[], datetime],
         model: ChatModel | None = None,
+        place: Path | None = None,
     ) -> None:
         self._store = store
         self._embedder = embedder
         self._given: dict[Identity, Embedder] = {}
         self._model = model
+        self._place = place
         self._recipe = recipe
         self._clock = clock
         self._organisers = (Windows(),)
@@ -104,7 +109,7 @@ class Memory:
         except BaseException:
             store.close()
             raise
-        return cls(store, embedder, chosen, clock, reader)
+        return cls(store, embedder, chosen, clock, reader, path_of(path))
 
     @classmethod
     def load(cls, archive: str | Path, path: str | Path, *, embedder: Embedder | str | None = None) -> Memory:
@@ -163,6 +168,10 @@ class Memory:
         """What works here, and what to do about the rest."""
         return diagnose(self._store, self._embedder)
 
+    def now(self) -> datetime:
+        """The time by this memory's clock, in UTC."""
+        return utc(self._clock())
+
     def reembed(
         self, embedder: Embedder | str, *, progress: Callable[[int, int], None] = lambda done, total: None
     ) -> int:
@@ -195,9 +204,11 @@ class Memory:
         problem = settle(self._store, scope, embedder, self._organisers, self._clock)
         if problem or not self._recipe_organisers:
             return problem
-        extracted = partial(self._store.extracted, scope)
-        around = Around(scope, embedder, None, partial(self._views.of, scope), extracted)
-        return catch_up(self._store, self._recipe_organisers, around, self._clock)
+        return catch_up(self._store, self._recipe_organisers, self._around(scope, embedder), self._clock)
+
+    def _around(self, scope: Scope, embedder: Embedder, model: ChatModel | None = None) -> Around:
+        """What organisers may use on behalf of an owner."""
+        return Around(scope, embedder, model, partial(self._views.of, scope), partial(self._store.extracted, scope))
 
     def costs(self, since: datetime | str | None = None) -> list[Spent]:
         """What language models took, by purpose, model and day (UTC), of all scopes together."""
@@ -343,10 +354,11 @@ class ScopedMemory:
         `{"speaker": "Ana", "at": {"gte": "2025-05-01"}, "meta.topic": "travel"}`. Raises InputError.
         """
         selection = selection_of(as_of, known_at, where)
-        return self._found(query, limits_of(k, budget), selection, utc(self._memory._clock()))
+        hits, _ = self._found(query, limits_of(k, budget), selection, utc(self._memory._clock()))
+        return hits
 
-    def _found(self, query: str, limits: Limits, selection: Selection, now: datetime) -> Hits:
-        """What a recall finds for a question asked at `now`."""
+    def _found(self, query: str, limits: Limits, selection: Selection, now: datetime) -> tuple[Hits, list[int]]:
+        """What a recall finds for a question asked at `now`, and its rows in the store."""
         memory = self._memory
         text = question_of(query)
         memory.settle(self.scope)
@@ -354,13 +366,13 @@ class ScopedMemory:
 
     def _recalled(
         self, question: tuple[str, str], limits: Limits, selection: Selection, now: datetime, embedder: Embedder
-    ) -> Hits:
-        """The hits for a question, which is given as checked and as it was asked."""
+    ) -> tuple[Hits, list[int]]:
+        """The hits for a question, which is given as checked and as it was asked, and their rows in the store."""
         text, query = question
         asked, searcher = self._asked(text, limits, selection, now, embedder)
         pool = run(self._memory._recipe.stages, asked, searcher)
         hits = [hit_of(cube, place, pool) for place, cube in enumerate(pool.cubes)]
-        return Hits(hits, query, unheard(text, searcher))
+        return Hits(hits, query, unheard(text, searcher)), pool.rows.tolist()
 
     def graph(self, query: str, *, k: int = 6) -> Neighbourhood:
         """The facts, phrases and passages between a question and the `k` hits that it leads to.
@@ -411,19 +423,37 @@ class ScopedMemory:
         tokens of memories it may see; `as_of`, `known_at` and `where` are those of `search`.
 
         A `model` named here that fails raises its ModelError. When that of `Memory.open` fails, the answer is
-        extractive and `Answer.problem` says why. The store is never touched. Raises InputError.
+        extractive and `Answer.problem` says why. No memory changes; replies are recorded, with what the model was shown
+        as their lineage, so that the same question about the same memories costs nothing. Raises InputError.
         """
         memory = self._memory
         text, limits, selection = question_of(question), limits_of(None, budget), selection_of(as_of, known_at, where)
         now = parse_moment(options.now, "now") if options.now is not None else utc(memory._clock())
+        seen: list[int] = []
+
+        def search(query: str) -> Hits:
+            hits, rows = self._found(query, limits, selection, now)
+            seen.extend(rows)
+            return hits
+
         sources = Sources(
-            search=lambda query: self._found(query, limits, selection, now),
-            embedder=memory._embedder,
-            versions=self.history,
+            search,
+            memory._embedder,
+            self.history,
+            logged=lambda reader: Logged(reader, memory._store, self.scope, "ask", seen, memory._clock),
         )
         if model is None and memory._model is not None:
             return ask_or_quote(text, now, budget, options, sources, memory._model)
-        return ask(text, now, budget, options, sources, model_named(model))
+        return ask(text, now, budget, options, sources, model_named(model, memory._place))
+
+    def summarise(self) -> str | None:
+        """Have the language model write summaries and keywords of what was said since the last time, for a recipe that
+        uses them (memgas). Returns why it could not go on, if so; it goes on there the next time. Raises InputError."""
+        memory = self._memory
+        if memory._model is None or not any(isinstance(one, Granularity) for one in memory._recipe_organisers):
+            raise InputError('summaries need a model and a recipe: Memory.open(…, recipe="memgas", model="…")')
+        around = memory._around(self.scope, memory._embedder, memory._model)
+        return memory.settle(self.scope) or catch_up(memory._store, (Summaries(),), around, memory._clock)
 
     def get(self, id: str) -> Cube:
         """A cube by id. Raises NotFound."""
@@ -492,12 +522,23 @@ class ScopedMemory:
         left = sorted(path for path in known - {path.resolve() for path in named} if path.exists())
         return Erasure(erased.ids, erased.counts, remnants, tuple(named), tuple(left))
 
-    def list(self, *, limit: int = 20, where: Mapping[str, Any] | None = None, origin: str = "source") -> list[Cube]:
-        """The newest cubes of an origin: episodes, or what an organiser ("windows") derived."""
+    def list(
+        self,
+        *,
+        limit: int = 20,
+        where: Mapping[str, Any] | None = None,
+        origin: str = "source",
+        before: str | None = None,
+    ) -> list[Cube]:
+        """The newest cubes of an origin: episodes, or what an organiser ("windows") derived.
+
+        `before` is the id of the last cube of the page before. Raises InputError, or NotFound for that id.
+        """
         whole("limit", limit)
         if not isinstance(origin, str) or not is_unicode(origin):
             raise InputError(f"origin={brief(origin)} is not the name of an origin, such as source or windows")
-        return self._memory._store.newest(self.scope, Selection(where={} if where is None else where), limit, origin)
+        selection = Selection(where={} if where is None else where)
+        return self._memory._store.newest(self.scope, selection, limit, origin, before)
 
     def _backup(self, path: Path) -> SQLiteStore:
         """A backup, opened. Raises InputError when there is none."""
@@ -512,10 +553,8 @@ def hit_of(cube: Cube, place: int, pool: Any) -> Hit:
         name: round(float(values[place]), 4) for name, values in pool.columns.items() if name != "score"
     }
     row = int(pool.rows[place])
-    if row in pool.notes:
-        why["also"] = pool.notes[row]
-    if (led := pool.paths.get(row)) is not None:
-        why["facts"] = led
+    told = {name: by_row.get(row) for name, by_row in pool.notes.items()}
+    why |= {name: note for name, note in told.items() if note is not None}
     return Hit(
         id=cube.id,
         text=cube.text,

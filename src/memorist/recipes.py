@@ -6,11 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from memorist.errors import InputError
+from memorist.organise.granularity import Granularity
 from memorist.organise.graph import FactOrganiser
 from memorist.organise.protocol import OwnVectors, RecipeOrganiser
 from memorist.recall.associate import Associate
 from memorist.recall.candidates import dated, dense, dense_seeds, lexical, lexical_seeds, neighbours
+from memorist.recall.order import worthwhile
 from memorist.recall.pool import Stage
+from memorist.recall.route import routed
 from memorist.recall.score import by_both, by_meaning, by_ranks, by_window, by_words
 from memorist.recall.select import budgeted, ordered
 from memorist.recall.temporal import timely
@@ -55,6 +58,17 @@ RECIPES: Mapping[str, Recipe] = {
             "default",
             "words and meaning of each turn and of the best window around it, with a sense of time",
             (lexical_seeds, dense_seeds, dated, neighbours, by_window, timely, ordered, budgeted),
+        ),
+        Recipe(
+            "memgas",
+            "the default, with sittings compared as a whole, by their turns, summaries and keywords, and associated",
+            (lexical_seeds, dense_seeds, dated, neighbours, by_window, routed, timely, ordered, budgeted),
+            (Granularity,),
+        ),
+        Recipe(
+            "frugal",
+            "the default, which stops before the budget where candidates score far below the best",
+            (lexical_seeds, dense_seeds, dated, neighbours, by_window, timely, ordered, worthwhile, budgeted),
         ),
         Recipe("lexical", "BM25 over turns", (lexical, by_words, ordered, budgeted)),
         Recipe("dense", "cosine over turns", (dense, by_meaning, ordered, budgeted)),

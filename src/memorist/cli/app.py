@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from cyclopts import App, Group, Parameter
 
 from memorist import __version__
-from memorist.cli import bench, graph, models, read, store, write
+from memorist.cli import bench, data, graph, models, read, serve, store, write
 
 HELP = """A memory for language models that keeps learning: one file, no server, no key.
 
@@ -45,8 +45,10 @@ GROUPS: Mapping[str, Mapping[str, App | Callable[..., int]]] = {
         "doctor": store.doctor,
         "scopes": store.scopes,
     },
+    "Serve": {"serve": serve.serve, "keys": serve.keys},
     "Language models": {"models": models.models, "costs": models.costs},
     "See and measure": {"demo": bench.demo, "bench": bench.bench},
+    "Learn": {"data": data.data},
 }
 
 for place, (heading, commands) in enumerate(GROUPS.items()):

@@ -93,8 +93,8 @@ class Associate:
         started = own[np.searchsorted(rows, every[alone])] / (mass.sum() + own[inside].sum())
         walked[alone] = (1 - self.follow) * started
         judged = self.judged(query, searcher, every)
-        paths = Paths(query, graph, found, frozenset(seeds.tolist()))
-        return replace(judged, columns={**judged.columns, "graph": walked, "score": walked}, paths=paths)
+        notes = {**judged.notes, "facts": Paths(query, graph, found, frozenset(seeds.tolist()))}
+        return replace(judged, columns={**judged.columns, "graph": walked, "score": walked}, notes=notes)
 
     def walk(self, graph: FactGraph, seeds: Nodes, mass: Reals) -> Reals:
         """Where the walk is, by node."""

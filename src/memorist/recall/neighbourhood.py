@@ -55,7 +55,7 @@ class Neighbourhood:
 def neighbourhood(query: Query, pool: Pool) -> Neighbourhood:
     """What lies between the question and the passages of a pool that the stage scored."""
     graph = query.view(ORIGIN, FactGraph)
-    paths = pool.paths
+    paths = pool.notes.get("facts")
     if not isinstance(paths, Paths):
         return Neighbourhood(query.text, (), (), ())
     known = graph.passages(pool.rows)

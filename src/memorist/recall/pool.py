@@ -82,9 +82,8 @@ class Pool:
     columns: Mapping[str, Floats] = field(default_factory=dict)
     features: Features | None = None
     cubes: Sequence[Cube] = ()
-    notes: Mapping[int, str] = field(default_factory=dict)
-    paths: Mapping[int, str] = field(default_factory=dict)
-    """Which facts led to a row, in words."""
+    notes: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+    """What stages have to say of rows in words, by the name it has in `Hit.why`."""
 
     def with_rows(self, rows: Rows) -> Pool:
         """The pool with more candidates; stages that score come later."""

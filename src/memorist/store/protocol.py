@@ -256,6 +256,35 @@ class Erased:
     texts: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Whom a server's key stands for: a tenant, or in it a user, or an agent. `rate` is requests a minute, 0 any."""
+
+    id: str
+    name: str
+    tenant: str
+    user: str
+    agent: str
+    rights: tuple[str, ...]
+    rate: int
+    created_at: datetime
+    revoked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A request that may come again: whether this is the first one, and what is known of the first.
+
+    `digest` is the first one's content, `at` its time; `status` and `body` are its answer, None when it was not given.
+    """
+
+    first: bool
+    digest: str
+    at: datetime
+    status: int | None
+    body: Mapping[str, Any] | None
+
+
 class Searcher(Protocol):
     """One consistent view of an owner's episodes under one selection, for the recall stages."""
 
@@ -377,8 +406,11 @@ class Store(ReplyLog, Protocol):
         """Cubes by row, in the given order; rows that are gone, or another's, are left out."""
         ...
 
-    def newest(self, scope: Scope, selection: Selection, limit: int, origin: str) -> list[Cube]:
-        """The newest `limit` cubes of an origin, by `at`."""
+    def newest(
+        self, scope: Scope, selection: Selection, limit: int, origin: str, before: str | None = None
+    ) -> list[Cube]:
+        """The newest `limit` cubes of an origin, by `at`; with `before`, of those that come after this one in that
+        order. Raises NotFound for an unknown `before`."""
         ...
 
     def replace(self, scope: Scope, old: str, draft: Draft, now: datetime, kinds: Sequence[str]) -> str:
@@ -404,6 +436,34 @@ class Store(ReplyLog, Protocol):
 
     def scopes(self) -> Iterator[tuple[Scope, int]]:
         """Each (tenant, user) with its number of episodes; for the store's administrator."""
+        ...
+
+    def add_key(self, key: Key, digest: str) -> None:
+        """Keep a server's key under the SHA-256 of its secret."""
+        ...
+
+    def all_keys(self) -> list[Key]:
+        """All keys, oldest first, revoked ones too."""
+        ...
+
+    def key_with(self, digest: str) -> Key | None:
+        """The key with this hash, unless it was revoked."""
+        ...
+
+    def revoke_key(self, id: str, now: datetime) -> bool:
+        """End a key. False when there is none of this id that is not ended already."""
+        ...
+
+    def attempt(self, key: str, name: str, digest: str, now: datetime) -> Attempt:
+        """Begin a request that may come again under this name, or find how the first one went."""
+        ...
+
+    def answered(self, key: str, name: str, status: int, body: Mapping[str, Any]) -> None:
+        """Remember the answer to a request."""
+        ...
+
+    def abandoned(self, key: str, name: str) -> None:
+        """Forget a request that changed nothing."""
         ...
 
     def check(self) -> list[str]:

@@ -133,7 +133,23 @@ CREATE TABLE extractions (
 CREATE INDEX extractions_text ON extractions (text);
 """
 
-MIGRATIONS: tuple[str, ...] = (CREATE, MARKS, REPLIES, FACTS, BESIDE)
+KEYS = """
+-- Keys of a server. A secret is shown once and kept only as its SHA-256.
+CREATE TABLE keys (
+  id TEXT PRIMARY KEY, digest TEXT NOT NULL UNIQUE, name TEXT NOT NULL,
+  tenant TEXT NOT NULL, user TEXT NOT NULL, agent TEXT NOT NULL, rights TEXT NOT NULL, rate INTEGER NOT NULL,
+  created_at INTEGER NOT NULL, revoked_at INTEGER
+) WITHOUT ROWID;
+
+-- Requests that may come again under the same name (Idempotency-Key): when the first came, and its answer.
+CREATE TABLE attempts (
+  key TEXT NOT NULL, name TEXT NOT NULL, digest TEXT NOT NULL, at INTEGER NOT NULL, status INTEGER, body TEXT,
+  PRIMARY KEY (key, name)
+) WITHOUT ROWID;
+CREATE INDEX attempts_at ON attempts (at);
+"""
+
+MIGRATIONS: tuple[str, ...] = (CREATE, MARKS, REPLIES, FACTS, BESIDE, KEYS)
 """MIGRATIONS[n] takes version n to n + 1; version 0 is the empty file."""
 
 VERSION = len(MIGRATIONS)

@@ -16,17 +16,19 @@ import numpy as np
 from memorist.cube import SOURCE, Cube, Scope
 from memorist.errors import EmbedderMismatch, NotFound, StateError, brief
 from memorist.models.embedder import Identity, Vectors
-from memorist.store import archive, derived, erasure, extractions, jobs, reembedding, refresh, replies, turns
+from memorist.store import access, archive, derived, erasure, extractions, jobs, reembedding, refresh, replies, turns
 from memorist.store.check import check
 from memorist.store.connection import Database, copy_whole
 from memorist.store.index import OwnerIndex
 from memorist.store.moments import micros, moment
 from memorist.store.protocol import (
+    Attempt,
     Changes,
     Draft,
     Erased,
     Extracted,
     Job,
+    Key,
     Organised,
     Passage,
     Reembedding,
@@ -262,12 +264,18 @@ class SQLiteStore:
         with self._database.reading() as db:
             return load(db, scope, owner_of(db, scope, create=False), rows)
 
-    def newest(self, scope: Scope, selection: Selection, limit: int, origin: str = SOURCE) -> list[Cube]:
-        """The newest `limit` cubes of an origin, newest first."""
+    def newest(
+        self, scope: Scope, selection: Selection, limit: int, origin: str = SOURCE, before: str | None = None
+    ) -> list[Cube]:
+        """The newest `limit` cubes of an origin, newest first; with `before`, those that follow it."""
         with self._database.reading() as db:
             owner = owner_of(db, scope, create=False)
             sql, values = select_sql("row", scope, owner, selection, origin)
-            found = db.execute(f"{sql} ORDER BY at DESC, position DESC LIMIT ?", (*values, limit)).fetchall()
+            if before is not None:
+                sql += " AND (at, position, row) < (SELECT at, position, row FROM cubes WHERE row = ?)"
+                values.append(header_of(db, scope, owner, before)["row"])
+            order = "ORDER BY at DESC, position DESC, row DESC LIMIT ?"
+            found = db.execute(f"{sql} {order}", (*values, limit)).fetchall()
             return list(load(db, scope, owner, [row for (row,) in found]).values())
 
     def present(self, scope: Scope, ids: Sequence[str]) -> list[str]:
@@ -327,6 +335,43 @@ class SQLiteStore:
         """What the calls of this owner took, by purpose, model and day."""
         with self._database.reading() as db:
             return replies.spent(db, owner_of(db, scope, create=False), since)
+
+    # A server's keys and requests
+
+    def add_key(self, key: Key, digest: str) -> None:
+        """Keep a server's key under the SHA-256 of its secret."""
+        with self._database.writing() as db:
+            access.add_key(db, key, digest)
+
+    def all_keys(self) -> list[Key]:
+        """All keys, oldest first, revoked ones too."""
+        with self._database.reading() as db:
+            return access.keys(db)
+
+    def key_with(self, digest: str) -> Key | None:
+        """The key with this hash, unless it was revoked."""
+        with self._database.reading() as db:
+            return access.key_with(db, digest)
+
+    def revoke_key(self, id: str, now: datetime) -> bool:
+        """End a key."""
+        with self._database.writing() as db:
+            return access.revoke_key(db, id, now)
+
+    def attempt(self, key: str, name: str, digest: str, now: datetime) -> Attempt:
+        """Begin a request that may come again under this name, or find how the first one went."""
+        with self._database.writing() as db:
+            return access.attempt(db, key, name, digest, now)
+
+    def answered(self, key: str, name: str, status: int, body: Mapping[str, Any]) -> None:
+        """Remember the answer to a request."""
+        with self._database.writing() as db:
+            access.answered(db, key, name, status, body)
+
+    def abandoned(self, key: str, name: str) -> None:
+        """Forget a request that changed nothing."""
+        with self._database.writing() as db:
+            access.abandoned(db, key, name)
 
     # The store as a whole
 
