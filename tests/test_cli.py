@@ -542,6 +542,7 @@ class TestDocs:
     def test_an_example_of_the_help(self, run, ana, folder, monkeypatch, line):
         (folder / "notes.md").write_text("# Keys\n\nThe spare key is with Rui.\n")
         (folder / "chat.json").write_text('[{"role": "user", "content": "Hello."}]')
+        (folder / "openie_results.json").write_text('{"docs": []}')
         (folder / "mails.csv").write_text("body,sent,from\nHello.,2025-05-01,Ana\n")
         if "restore" in line:
             run("forget", ana, "--user", "ana")

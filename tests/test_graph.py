@@ -278,3 +278,44 @@ def test_synonyms_are_found_among_all():
     index = PhraseIndex()
     pairs = index.synonyms(["name"] * 0, one[:0].astype(np.float16), codes[0][:0])
     assert len(pairs) == 0
+
+
+def test_the_drawing_is_safe_and_whole(tmp_path, written):
+    from xml.etree import ElementTree
+
+    from memorist.cli.drawing import page, svg
+
+    with opened(tmp_path / "a.db") as memory:
+        ana = memory.scope(user="ana")
+        ana.add([message("Ana | was born in | <b>Evora</b>"), message("b Evora b | lies in | Alentejo & more")])
+        found = ana.graph("Where was Ana <script>born?")
+        assert {node.kind for node in found.nodes} == {"phrase", "passage"}
+        drawn = svg(found)
+        ElementTree.fromstring(drawn)
+        assert "<script>" not in page(found)
+        assert "<b>" not in drawn
+        assert "http" not in page(found).replace("http://www.w3.org/2000/svg", "")
+
+
+def test_a_ready_made_extraction_is_matched_kept_and_counted(tmp_path, written):
+    file = tmp_path / "openie.json"
+    docs = [
+        {"title": "Ana", "text": "She was born.", "extracted_triples": [["Ana", "born in", "Evora"], ["x"], "y"]},
+        {"passage": "not here", "extracted_triples": [["a", "b", "c"]]},
+        {"passage": "broken", "extracted_triples": 7},
+    ]
+    file.write_text(json.dumps({"docs": docs}), encoding="utf-8")
+    with opened(tmp_path / "a.db") as memory:
+        ana = memory.scope(user="ana")
+        (id,) = ana.add([message("Ana\nShe was born.")]).ids
+        found = ana.extract(file)
+        assert (found.episodes, found.facts, found.passages, found.unmatched) == (1, 1, 3, 2)
+        assert found.rejected == {"not three parts": 1, "not a list": 2}
+        assert [cube.text for cube in ana.list(origin=ORIGIN)] == ["Ana – born in – Evora"]
+        assert ana.extract(file).episodes == 0
+        ana.update(id, meta={"seen": True})
+        ana.search("Ana", k=1)
+        assert [cube.text for cube in ana.list(origin=ORIGIN)] == ["Ana – born in – Evora"]
+        file.write_text("[]", encoding="utf-8")
+        with pytest.raises(ValueError, match="not an OpenIE file"):
+            ana.extract(file)

@@ -89,8 +89,8 @@ def partings(doc: Mapping[str, Any]) -> Iterator[Sequence[str]]:
 
 def shared_out(facts: Sequence[Fact], parts: Sequence[str]) -> list[list[Fact]]:
     """The facts of each part: those whose ends stand in it; one that fits none goes to the first."""
-    if len(parts) == 1:
-        return [list(facts)]
+    if len(parts) < 2:
+        return [list(facts) for _ in parts]
     said = [f" {phrase_of(part)} " for part in parts]
     own: list[list[Fact]] = [[] for _ in parts]
     for fact in facts:
