@@ -526,13 +526,13 @@ class TestProcess:
 
 
 def examples_in_help() -> list[str]:
-    """The commands in the docstrings, but for those that measure for minutes."""
+    """The commands in the docstrings, but for those that measure for minutes, or serve until they are told to stop."""
     commands = [
         command
         for heading, group in GROUPS.items()
         if heading != "See and measure"
-        for command in group.values()
-        if not isinstance(command, App)
+        for name, command in group.items()
+        if not isinstance(command, App) and name != "serve"
     ]
     return [line for one in commands for line in re.findall(r"^ {8}(\S.*)$", one.__doc__.split("\n    Param")[0], re.M)]
 
