@@ -80,9 +80,17 @@ def test_a_tool_call_where_the_template_knows_none(model):
     (call,) = reply.calls
     assert call.name == "weather"
     assert list(json.loads(call.arguments)) == ["city"]
+    if model.name.startswith("local:gemma"):
+        return  # a base model: it has nothing to say to a result
     back = Message("tool", "Sunny, 20 degrees.", call_id=call.id)
     asked = (Message("user", "What is the weather?"), Message("assistant", "", reply.calls), back)
     assert model.reply(Request(asked, max_tokens=8)).text
+
+
+def test_what_was_asked_before_does_not_change_a_reply(smol):
+    first = smol.reply(ask("What is the capital of France?")).text
+    smol.reply(ask("What is the capital of Portugal?"))
+    assert smol.reply(ask("What is the capital of France?")).text == first
 
 
 def test_tokens_are_counted_exactly(model):
@@ -127,7 +135,7 @@ def test_what_does_not_fit_or_cannot_be_is_refused(smol):
     with pytest.raises(ModelRefused):
         smol.reply(ask("\ud800"))
     with pytest.raises(BadReply, match="nothing"):
-        smol.reply(ask("Count: one, two, three.", schema={"const": " "}))
+        smol.reply(ask("Say x.", schema={"const": "x"}, stop=('"',)))
 
 
 def test_threads_share_one_engine(smol):

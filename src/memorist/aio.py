@@ -59,6 +59,9 @@ class AsyncMemory:
     doctor = of_memory(Memory.doctor)
     organise = of_memory(Memory.organise)
     costs = of_memory(Memory.costs)
+    reembed = of_memory(Memory.reembed)
+    reembedding = of_memory(Memory.reembedding)
+    cancel_reembedding = of_memory(Memory.cancel_reembedding)
     close = of_memory(Memory.close)
 
 
@@ -71,6 +74,7 @@ class AsyncScopedMemory:
     add = of_scope(ScopedMemory.add)
     search = of_scope(ScopedMemory.search)
     ask = of_scope(ScopedMemory.ask)
+    summarise = of_scope(ScopedMemory.summarise)
     get = of_scope(ScopedMemory.get)
     list = of_scope(ScopedMemory.list)
     update = of_scope(ScopedMemory.update)

@@ -200,8 +200,7 @@ def query_of(memory: Memory, text: str) -> Query:
         text,
         embed=memory._embedder.embed,
         load=lambda rows: memory._store.cubes(scope, rows),
-        views=partial(memory._views.of, scope),
-        visible=lambda origin: None,
+        view=partial(memory._views.of, scope),
         now=memory._clock(),
         limits=Limits(None, 1_500),
     )

@@ -32,7 +32,7 @@ class StoreOptions:
     json: Annotated[bool, Parameter(group=SHARED)] = False
     "Answer with one JSON document, errors too."
     embedder: Annotated[str | None, Parameter(group=SHARED)] = None
-    "For a new store: minilm (default), or static, which is far faster and finds less."
+    "For a new store: minilm (default), static (far faster, finds less), or another; see docs/guide.md."
     debug: Annotated[bool, Parameter(group=SHARED)] = False
     "Show the traceback of an unexpected error."
 

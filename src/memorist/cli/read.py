@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -36,6 +36,7 @@ def search(
     where: Where = (),
     why: bool = False,
     prompt: bool = False,
+    order: Literal["time", "rank", "edges"] = "time",
     recipe: str = "default",
     options: ScopeOptions = ScopeOptions(),
 ) -> int:
@@ -63,6 +64,8 @@ def search(
         Show what each step of the recall made of it.
     prompt
         Print a block for a model's prompt instead.
+    order
+        The order of that block: time (default), rank (best first), or edges (best at both ends).
     recipe
         How to recall: default, facts (what is true now), a-mem (notes), mem-alpha (items), lexical, dense or hybrid.
     """
@@ -70,9 +73,9 @@ def search(
     with options.scoped(recipe=recipe) as memory:
         hits = memory.search(query, k=k, budget=budget, as_of=as_of, known_at=known_at, where=wanted)
     if options.json:
-        emit({"query": query, "hits": list(hits)} | ({"prompt": hits.prompt()} if prompt else {}))
+        emit({"query": query, "hits": list(hits)} | ({"prompt": hits.prompt(order)} if prompt else {}))
     else:
-        show_prompt(hits) if prompt else show_hits(console(), hits, why)
+        show_prompt(hits, order) if prompt else show_hits(console(), hits, why)
     return OK
 
 
@@ -92,13 +95,12 @@ def ask(
 ) -> int:
     """Answer a question from memory, with sources.
 
-    Without --model the answer is the sentences that carry it. Exit code 1 when the memory does not know.
+    With --model, such as local:qwen2.5-coder-1.5b, a language model answers and is checked; without one the answer is
+    the sentences that carry it. Exit code 1 when the memory does not know.
 
     For example:
 
         memorist ask "Where does Ana live?" --user ana
-
-        memorist ask "Where does Ana live?" --user ana --model local:smollm2-135m
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from memorist.cube import Cube
-    from memorist.results import Answer, Change, Check, Erasure, Hit, Hits, Receipt
+    from memorist.results import Answer, Change, Check, Erasure, Hit, Hits, Order, Receipt
 
 CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 INDENT = "   "
@@ -126,10 +126,10 @@ def named(origin: str) -> str | None:
     return None if origin == "source" else origin
 
 
-def show_prompt(hits: Hits) -> None:
+def show_prompt(hits: Hits, order: Order) -> None:
     """The block for a prompt, its lines unbroken."""
     if hits:
-        print(plain(hits.prompt()))
+        print(plain(hits.prompt(order)))
 
 
 def reasons_of(hit: Hit) -> str:

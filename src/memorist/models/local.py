@@ -100,6 +100,7 @@ class LocalModel:
             "temperature": request.temperature,
             "seed": request.seed,
             "stop": [*request.stop, *(self._weights.stop if self._weights else ())],
+            "cache_prompt": False,  # what was asked before would change the rounding, and with it the reply
         }
         if by_grammar:
             body["messages"] = [wire(tool_turn(request.tools), loaded), *messages]

@@ -15,16 +15,8 @@ from memorist.models.embedder import Vectors
 from memorist.store.protocol import Features, Floats, Rows, Searcher, Terms
 from memorist.store.search import distinct
 from memorist.store.terms import query_terms
-from memorist.store.views import V
+from memorist.store.views import Viewing
 from memorist.times import TimeIntent, intent
-
-
-class ViewOf(Protocol):
-    """`(origin, make)`: an owner's derived cubes of an origin as a `View`, current."""
-
-    def __call__(self, origin: str, make: Callable[[], V], /) -> V:
-        """The view that `make` begins."""
-        ...
 
 
 class Query:
@@ -36,23 +28,20 @@ class Query:
         *,
         embed: Callable[[Sequence[str]], Vectors],
         load: Callable[[Sequence[int]], dict[int, Cube]],
-        views: ViewOf,
-        visible: Callable[[str], Rows | None],
+        view: Viewing,
         now: datetime,
         limits: Limits,
+        visible: Callable[[str], Rows | None] = lambda origin: None,
     ) -> None:
         self.text = text
         self.now = now
         self.limits = limits
         self.load = load
-        self._views = views
+        self.view = view
+        """`view(origin, make)`: the owner's derived cubes of an origin as a `View`, current."""
         self.visible = visible
         """`visible(origin)`: rows of an origin's cubes that may be seen, rising; None is all that hold."""
         self._embed = embed
-
-    def view(self, origin: str, make: Callable[[], V]) -> V:
-        """The owner's derived cubes of an origin as a `View`, current."""
-        return self._views(origin, make)
 
     @cached_property
     def vector(self) -> Floats:
@@ -96,7 +85,8 @@ class Pool:
     columns: Mapping[str, Floats] = field(default_factory=dict)
     features: Features | None = None
     cubes: Sequence[Cube] = ()
-    notes: Mapping[int, str] = field(default_factory=dict)
+    notes: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+    """What stages have to say of rows in words, by the name it has in `Hit.why`."""
 
     def with_rows(self, rows: Rows) -> Pool:
         """The pool with more candidates; stages that score come later."""

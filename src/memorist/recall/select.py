@@ -71,8 +71,9 @@ def budgeted(query: Query, pool: Pool, searcher: Searcher) -> Pool:
         headings.add(heading)
         kept[place] = cube
         twins.keep(place, cube)
-    notes = {int(pool.rows[place]): ", ".join(ids) for place, ids in twins.found.items()}
-    return replace(taken(pool, np.array(list(kept), np.intp)), cubes=tuple(kept.values()), notes=notes)
+    also = {int(pool.rows[place]): ", ".join(ids) for place, ids in twins.found.items()}
+    chosen = taken(pool, np.array(list(kept), np.intp))
+    return replace(chosen, cubes=tuple(kept.values()), notes={**pool.notes, "also": also})
 
 
 def candidates(query: Query, pool: Pool, room: Room) -> Iterator[tuple[int, Cube | None, int]]:

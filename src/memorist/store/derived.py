@@ -13,7 +13,7 @@ import numpy as np
 from memorist.errors import StateError
 from memorist.store.moments import micros, moment, optional_moment
 from memorist.store.protocol import Changes, Derived, Kept, Mark, Organised, Unorganised
-from memorist.store.rows import fetch_in
+from memorist.store.rows import dimension_of, fetch_in
 
 CURRENT = "state = 'active' AND superseded_at IS NULL"
 
@@ -58,6 +58,8 @@ def put(db: sqlite3.Connection, owner: int, cube: Derived, now: datetime, revisi
     found = db.execute("SELECT row, state, text, meta FROM cubes WHERE id = ?", (cube.id,)).fetchone()
     members = np.array(cube.members, np.int64).tobytes()
     vector = None if cube.vector is None else cube.vector.astype(np.float16).tobytes()
+    vectors = None if cube.vectors is None else cube.vectors.astype(np.float16).tobytes()
+    features = (cube.tokens, members, cube.norm, vector, vectors, cube.data or None)
     if found is None:
         row = db.execute(
             "INSERT INTO cubes (id, owner, agent, session, kind, origin, state, trust, role, text, meta, times,"
@@ -65,10 +67,8 @@ def put(db: sqlite3.Connection, owner: int, cube: Derived, now: datetime, revisi
             " VALUES (?, ?, ?, ?, 'text', ?, 'active', ?, 'derived', ?, ?, '[]', 0, ?, ?, ?, ?, ?, ?)",
             (cube.id, owner, cube.agent, cube.session, cube.origin, cube.trust, cube.text, meta, *clock, revision),
         ).lastrowid
-        db.execute(
-            "INSERT INTO features (row, tokens, members, norm, vector) VALUES (?, ?, ?, ?, ?)",
-            (row, cube.tokens, members, cube.norm, vector),
-        )
+        sql = "INSERT INTO features (tokens, members, norm, vector, vectors, data, row) VALUES (?, ?, ?, ?, ?, ?, ?)"
+        db.execute(sql, (*features, row))
     else:
         row, state, *said = found
         if state == "undone":
@@ -80,8 +80,8 @@ def put(db: sqlite3.Connection, owner: int, cube: Derived, now: datetime, revisi
             " recorded_at = ?, superseded_at = ?, revision = ? WHERE row = ?",
             (cube.trust, cube.text, meta, *clock, revision, row),
         )
-        sql = "UPDATE features SET tokens = ?, members = ?, norm = ?, vector = ? WHERE row = ?"
-        db.execute(sql, (cube.tokens, members, cube.norm, vector, row))
+        sql = "UPDATE features SET tokens = ?, members = ?, norm = ?, vector = ?, vectors = ?, data = ? WHERE row = ?"
+        db.execute(sql, (*features, row))
         db.execute("DELETE FROM lineage WHERE child = ?", (row,))
         db.execute("DELETE FROM links WHERE source = ?", (row,))
     db.executemany("INSERT INTO lineage VALUES (?, ?)", [(row, member) for member in dict.fromkeys(cube.members)])
@@ -112,8 +112,8 @@ def copy_features(db: sqlite3.Connection, source: int, target: int) -> None:
     """Features, lineage and links of one cube as those of another."""
     for table, key in (("features", "row"), ("lineage", "child"), ("links", "source")):
         db.execute(f"DELETE FROM {table} WHERE {key} = ?", (target,))
-    features = "INSERT INTO features SELECT ?, tokens, terms, vector, members, norm FROM features WHERE row = ?"
-    db.execute(features, (target, source))
+    names = "tokens, terms, vector, members, norm, vectors, data"
+    db.execute(f"INSERT INTO features (row, {names}) SELECT ?, {names} FROM features WHERE row = ?", (target, source))
     db.execute("INSERT INTO lineage SELECT ?, parent FROM lineage WHERE child = ?", (target, source))
     db.execute("INSERT INTO links SELECT ?, target, kind, weight FROM links WHERE source = ?", (target, source))
 
@@ -185,7 +185,13 @@ def unorganised(db: sqlite3.Connection, owner: int, organiser: str, limit: int) 
     found = db.execute(sql, (owner, since.revision, since.row, limit)).fetchall()
     known = db.execute("SELECT revision FROM owners WHERE owner = ?", (owner,)).fetchone()
     upto = Mark(*found[-1]) if found else since
-    return Unorganised(tuple(row for _, row in found), since, upto, known[0] if known else 0)
+    return Unorganised(tuple(row for _, row in found), since, upto, known[0] if known else 0, epoch_of(db, owner))
+
+
+def epoch_of(db: sqlite3.Connection, owner: int) -> int:
+    """Counts up when an owner's rows vanish or its vectors become another embedder's."""
+    found = db.execute("SELECT epoch FROM owners WHERE owner = ?", (owner,)).fetchone()
+    return int(found[0]) if found else 0
 
 
 def mark_of(db: sqlite3.Connection, owner: int, organiser: str) -> Mark:
@@ -206,17 +212,28 @@ def changes(db: sqlite3.Connection, owner: int, origin: str, since: int) -> Chan
     revision, epoch = found if found else (0, 0)
     sql = (  # its last condition is that of the index
         "SELECT c.row, c.id, c.text, c.meta, f.members, f.vector, c.state = 'active' AND c.superseded_at IS NULL,"
-        " c.session, c.agent, c.trust, c.at, f.tokens, c.state, c.valid_from, c.valid_to, c.recorded_at,"
-        " c.superseded_at FROM cubes c JOIN features f ON f.row = c.row"
+        " f.vectors, f.data, c.session, c.agent, c.trust, c.at, f.tokens, c.state, c.valid_from, c.valid_to,"
+        " c.recorded_at, c.superseded_at FROM cubes c JOIN features f ON f.row = c.row"
         " WHERE c.owner = ? AND c.origin = ? AND c.revision > ? AND c.origin NOT IN ('source', 'windows')"
         " ORDER BY c.row"
     )
     rows = db.execute(sql, (owner, origin, since)) if revision > since else ()
-    return Changes(tuple(kept_of(*row) for row in rows), revision, epoch)
+    dimension = dimension_of(db)
+    return Changes(tuple(kept_of(dimension, *row) for row in rows), revision, epoch)
 
 
 def kept_of(
-    row: int, id: str, text: str, meta: str, members: bytes, vector: bytes | None, active: int, *rest: Any
+    dimension: int,
+    row: int,
+    id: str,
+    text: str,
+    meta: str,
+    members: bytes,
+    vector: bytes | None,
+    active: int,
+    vectors: bytes | None,
+    data: bytes | None,
+    *rest: Any,
 ) -> Kept:
     """A derived cube from what the tables hold."""
     session, agent, trust, at, tokens, state, valid_from, valid_to, recorded_at, superseded_at = rest
@@ -238,6 +255,8 @@ def kept_of(
         valid_to=optional_moment(valid_to),
         recorded_at=moment(recorded_at),
         superseded_at=optional_moment(superseded_at),
+        vectors=np.frombuffer(vectors or b"", np.float16).reshape(-1, dimension),
+        data=data or b"",
     )
 
 

@@ -29,6 +29,14 @@ class View(Protocol):
 V = TypeVar("V", bound=View)
 
 
+class Viewing(Protocol):
+    """How stages and organisers come to views: `view(origin, make)` is what `make` begins, current."""
+
+    def __call__(self, origin: str, make: Callable[[], V]) -> V:
+        """The owner's derived cubes of the origin as a view."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
     """A view, and what it has seen of the store."""

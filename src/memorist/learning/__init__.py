@@ -1,0 +1,1 @@
+"""How memory is learned, and what it is learned from."""
