@@ -9,23 +9,28 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Any, TypeVar
 
 from memorist.answer.asking import AskOptions, Sources, ask, ask_or_quote
 from memorist.answer.extractive import METHOD as EXTRACTIVE
 from memorist.archive import read_archive, write_archive
-from memorist.cube import Cube, Document, Observation, Scope, is_unicode, parse_moment, utc
+from memorist.cube import SOURCE, Cube, Document, Observation, Scope, Trust, is_unicode, parse_moment, utc
 from memorist.doctor import diagnose
-from memorist.errors import EmbedderMismatch, InputError, RecordError, StateError, brief
+from memorist.errors import EmbedderMismatch, InputError, ModelMissing, RecordError, StateError, brief
+from memorist.lifecycle.agent import AgentTools
+from memorist.lifecycle.facts import conflicts_of, reopen
 from memorist.lifecycle.ingest import draft_update, ingest
-from memorist.lifecycle.jobs import CHANGED, INDEX, settle
+from memorist.lifecycle.jobs import CHANGED, settle
 from memorist.lifecycle.logged import Logged
 from memorist.lifecycle.organising import catch_up
 from memorist.lifecycle.reembed import reembed
+from memorist.lifecycle.writing import Options, Run, Writing, logged
 from memorist.models.chat import ChatModel
 from memorist.models.embedder import Embedder, Identity
 from memorist.models.known import embedder_named, embedder_of
 from memorist.organise.extract.openie import match
+from memorist.organise.facts import FACTS
 from memorist.organise.granularity import Granularity
 from memorist.organise.protocol import Around
 from memorist.organise.summaries import Summaries
@@ -34,11 +39,11 @@ from memorist.recall.associate import Associate
 from memorist.recall.names import unheard
 from memorist.recall.neighbourhood import Neighbourhood, neighbourhood
 from memorist.recall.pool import Limits, Query, run
-from memorist.recipes import Recipe, derived_anew, recipe_named
-from memorist.results import Answer, Change, Check, Erasure, Extracts, Hit, Hits, Receipt, Verification
+from memorist.recipes import Recipe, derived_anew, recipe_named, writing
+from memorist.results import Answer, Change, Check, Erasure, Extracts, FactConflict, Hit, Hits, Receipt, Verification
 from memorist.sources import FileOptions, from_document, from_messages, read, split_long
 from memorist.sources.checked import checked
-from memorist.store.protocol import Reembedding, Searcher, Selection, Store
+from memorist.store.protocol import INDEX, Job, Reembedding, Rows, Searcher, Selection, Store
 from memorist.store.reply_log import Spent, together
 from memorist.store.sqlite import SQLiteStore
 from memorist.store.views import Views
@@ -79,6 +84,8 @@ class Memory:
         self._organisers = (Windows(),)
         self._recipe_organisers = tuple(make() for make in recipe.organisers)
         self._views = Views(store)
+        writers = tuple(make() for make in recipe.writers)
+        self._writing = Writing(store, self._views, embedder, writers, clock, logged(store, clock))
 
     @classmethod
     def open(
@@ -202,13 +209,46 @@ class Memory:
 
     def _settled(self, scope: Scope, embedder: Embedder) -> str | None:
         problem = settle(self._store, scope, embedder, self._organisers, self._clock)
-        if problem or not self._recipe_organisers:
+        if problem:
             return problem
+        self._writing.enqueue(scope)
         return catch_up(self._store, self._recipe_organisers, self._around(scope, embedder), self._clock)
 
     def _around(self, scope: Scope, embedder: Embedder, model: ChatModel | None = None) -> Around:
         """What organisers may use on behalf of an owner."""
         return Around(scope, embedder, model, partial(self._views.of, scope), partial(self._store.extracted, scope))
+
+    def organise(self, options: Options = Options(), model: ChatModel | None = None) -> Run:
+        """Do the work of the recipe's writers for every owner, now; see `ScopedMemory.organise`."""
+        return self._organise([scope for scope, _ in self.scopes()], options, model)
+
+    def _organise(self, scopes: Sequence[Scope], options: Options, model: ChatModel | None) -> Run:
+        asked = model or self._model
+        if not self._writing.writers:
+            raise InputError(
+                f"the recipe {self._recipe.name} has nothing that a model writes; choose one of {', '.join(writing())}"
+            )
+        if asked is None:
+            raise ModelMissing("organising asks a language model; open the memory with model=, or give --model")
+        for scope in scopes:
+            self.settle(scope)
+            self._writing.hurry(scope)
+        return self._writing.run(scopes, asked, options)
+
+    def work(self, stop: Event, *, every: float = 5.0, options: Options = Options()) -> None:
+        """Do the writers' work as it comes, until `stop` is set; what failed is tried again after a while.
+
+        Meant for a thread or a process of its own. `every` is in seconds; `options.cancel` is replaced by `stop`.
+        """
+        if self._model is None or not self._writing.writers:
+            self._organise([], options, None)
+            return
+        while not stop.is_set():
+            scopes = [scope for scope, _ in self.scopes()]
+            for scope in scopes:
+                self.settle(scope)
+            self._writing.run(scopes, self._model, replace(options, cancel=stop))
+            stop.wait(every)
 
     def costs(self, since: datetime | str | None = None) -> list[Spent]:
         """What language models took, by purpose, model and day (UTC), of all scopes together."""
@@ -286,7 +326,7 @@ class ScopedMemory:
         receipt = ingest(
             memory._store, self.scope, observations, memory._embedder, memory._organisers, memory._clock, progress
         )
-        again = memory._recipe_organisers or receipt.problem == CHANGED
+        again = memory._recipe.organised or receipt.problem == CHANGED
         problem = memory.settle(self.scope) if again else receipt.problem
         return replace(receipt, problem=problem, state="stored" if problem else "indexed").with_skipped(skipped)
 
@@ -400,10 +440,17 @@ class ScopedMemory:
             embed=embedder.embed,
             load=lambda rows: memory._store.cubes(self.scope, rows),
             view=partial(memory._views.of, self.scope),
+            visible=self._visible(selection),
             now=now,
             limits=limits,
         )
         return asked, memory._store.search(self.scope, selection)
+
+    def _visible(self, selection: Selection) -> Callable[[str], Rows | None]:
+        """Which cubes of an origin a search may see."""
+        if selection == Selection() and not (self.scope.agent or self.scope.session):
+            return lambda origin: None
+        return partial(self._memory._store.visible, self.scope, selection)
 
     def ask(
         self,
@@ -482,7 +529,71 @@ class ScopedMemory:
 
     def history(self, id: str) -> list[Change]:
         """All versions of a cube and what happened to them, oldest first."""
-        return [Change(at, what, cube) for at, what, cube in self._memory._store.history(self.scope, id)]
+        return [
+            Change(at, what, cube, cause_of(cube, what))
+            for at, what, cube in self._memory._store.history(self.scope, id)
+        ]
+
+    def undo(self, id: str) -> Cube:
+        """Undo the last thing that happened to what an organiser derived, and return it as it is then.
+
+        A rewritten cube has its earlier text again, a superseded fact stands again beside the one that superseded it,
+        and what was only ever added is hidden. It stays so when its episodes are organised again. Raises NotFound, or
+        StateError for an episode or an earlier version.
+        """
+        memory = self._memory
+        cube = self.get(id)
+        if cube.origin == FACTS and cube.superseded_at is not None:
+            reopen(memory._store, memory._views, self.scope, id, memory._embedder, memory._clock)
+        else:
+            memory._store.undo(self.scope, id, utc(memory._clock()))
+        memory.settle(self.scope)
+        return self.get(id)
+
+    def organise(self, options: Options = Options(), model: ChatModel | None = None) -> Run:
+        """Do what the recipe's writers have to do for this owner, now, and say what was done.
+
+        Raises InputError when the recipe has no writers, ModelMissing without a model. What a model's failure leaves
+        undone is in the result, and waits as a job.
+        """
+        return self._memory._organise([self.scope], options, model)
+
+    def tools(self, *, trust: Trust = "agent") -> AgentTools:
+        """Tools with which an agent edits this owner's core, semantic and episodic memory (recipe mem-alpha).
+
+        `trust` is how far what it writes is trusted: it cannot change what rests on sources trusted more.
+        """
+        memory = self._memory
+
+        def remember(text: str) -> str:
+            said = Observation(text, speaker=self.scope.agent or "agent", role="assistant", trust=trust)
+            return self.add(said).ids[0]
+
+        return AgentTools(memory._store, memory._views, memory._embedder, memory._clock, self.scope, trust, remember)
+
+    def jobs(self) -> list[Job]:
+        """The work of this owner that is not done, oldest first."""
+        memory = self._memory
+        return memory._store.jobs(self.scope, utc(memory._clock()))
+
+    def about(self, number: int) -> list[Cube]:
+        """The episodes that a job is about."""
+        rows = [row for job in self.jobs() if job.number == number for row in job.rows]
+        return list(self._memory._store.cubes(self.scope, rows).values())
+
+    def retry(self, number: int) -> None:
+        """Have a job tried again by the next that works, also one that was given up. Raises NotFound."""
+        self._memory._store.retry(self.scope, number)
+
+    def cancel(self, number: int) -> None:
+        """Drop a job of a writer; its episodes stay, and are looked at again when they change. Raises NotFound, or
+        StateError for a job that indexes."""
+        self._memory._store.cancel(self.scope, number)
+
+    def conflicts(self) -> list[FactConflict]:
+        """Facts that cannot all be true, and of which none may close another, by subject."""
+        self._memory.settle(self.scope)
+        return conflicts_of(self._memory._store, self._memory._views, self.scope)
 
     def costs(self, since: datetime | str | None = None) -> list[Spent]:
         """What language models took for this user, by purpose, model and day (UTC)."""
@@ -568,7 +679,15 @@ def hit_of(cube: Cube, place: int, pool: Any) -> Hit:
         times=cube.times,
         meta=cube.meta,
         why=why,
+        origin=cube.origin,
     )
+
+
+def cause_of(cube: Cube, what: str) -> str | None:
+    """What made something happen to a derived cube, as its organiser wrote it down."""
+    name = {"added": "cause", "updated": "cause", "superseded": "closed_by"}.get(what, "")
+    found = cube.meta.get(name) if cube.origin != SOURCE else None
+    return found if isinstance(found, str) else None
 
 
 def in_conversation(observation: Observation, at: datetime | None, user: str) -> Observation:

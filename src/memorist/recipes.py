@@ -6,9 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from memorist.errors import InputError
+from memorist.organise.agent_writer import AGENT, AgentWriter
+from memorist.organise.fact_writer import FactWriter
+from memorist.organise.facts import FACTS
 from memorist.organise.granularity import Granularity
 from memorist.organise.graph import FactOrganiser
-from memorist.organise.protocol import OwnVectors, RecipeOrganiser
+from memorist.organise.notes import NOTES, NoteWriter
+from memorist.organise.protocol import OwnVectors, RecipeOrganiser, Writer
+from memorist.organise.stated import Stated
 from memorist.recall.associate import Associate
 from memorist.recall.candidates import dated, dense, dense_seeds, lexical, lexical_seeds, neighbours
 from memorist.recall.order import worthwhile
@@ -17,19 +22,31 @@ from memorist.recall.route import routed
 from memorist.recall.score import by_both, by_meaning, by_ranks, by_window, by_words
 from memorist.recall.select import budgeted, ordered
 from memorist.recall.temporal import timely
+from memorist.recall.written import current, noted, texts_of
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """Recall stages in their order, and what the recipe is in a sentence.
 
-    `organisers` make what its stages need beyond episodes and windows; each is made once for an open store.
+    `organisers` make what its stages need beyond episodes and windows; each is made once for an open store. `writers`
+    ask a model, in background jobs.
     """
 
     name: str
     about: str
     stages: tuple[Stage, ...]
     organisers: tuple[Callable[[], RecipeOrganiser], ...] = ()
+    writers: tuple[Callable[[], Writer], ...] = ()
+
+    @property
+    def organised(self) -> bool:
+        """Whether anything is derived beyond windows."""
+        return bool(self.organisers or self.writers)
+
+
+FOUND: tuple[Stage, ...] = (lexical_seeds, dense_seeds, dated, neighbours)
+"""How the default finds candidates."""
 
 
 def english_facts() -> RecipeOrganiser:
@@ -57,7 +74,7 @@ RECIPES: Mapping[str, Recipe] = {
         Recipe(
             "default",
             "words and meaning of each turn and of the best window around it, with a sense of time",
-            (lexical_seeds, dense_seeds, dated, neighbours, by_window, timely, ordered, budgeted),
+            (*FOUND, by_window, timely, ordered, budgeted),
         ),
         Recipe(
             "memgas",
@@ -79,9 +96,35 @@ RECIPES: Mapping[str, Recipe] = {
             (Associate(), ordered, budgeted),
             (english_facts,),
         ),
+        Recipe(
+            "facts",
+            "what is true now, from when and said by whom, beside the turns; what was superseded steps back",
+            (*FOUND, by_window, texts_of(FACTS), current, timely, ordered, budgeted),
+            (Stated,),
+            (FactWriter,),
+        ),
+        Recipe(
+            "a-mem",
+            "notes that a model annotates, links and rewrites, one for each turn (A-MEM)",
+            (*FOUND, by_window, texts_of(NOTES), noted, timely, ordered, budgeted),
+            (),
+            (NoteWriter,),
+        ),
+        Recipe(
+            "mem-alpha",
+            "core, semantic and episodic memory that a model edits with tools, beside the turns (Mem-alpha)",
+            (*FOUND, by_window, texts_of(AGENT), timely, ordered, budgeted),
+            (),
+            (AgentWriter,),
+        ),
         Recipe("hybrid", "BM25 and cosine over turns, half each", (lexical, dense, by_both, ordered, budgeted)),
     )
 }
+
+
+def writing() -> list[str]:
+    """The recipes whose writers ask a model."""
+    return [recipe.name for recipe in RECIPES.values() if recipe.writers]
 
 
 def recipe_named(name: str) -> Recipe:

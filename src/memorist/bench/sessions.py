@@ -249,6 +249,7 @@ def by_memory(scoped: ScopedMemory, tasks: Sequence[Task], told: Mapping[str, st
             embed=embedder.embed,
             load=partial(memory._store.cubes, scoped.scope),
             view=partial(memory._views.of, scoped.scope),
+            visible=lambda origin: None,
             now=WHEN,
             limits=Limits(100, None),
         )

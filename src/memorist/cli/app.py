@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from cyclopts import App, Group, Parameter
 
 from memorist import __version__
-from memorist.cli import bench, data, graph, models, read, serve, store, write
+from memorist.cli import bench, data, graph, models, organise, read, serve, store, write
 
 HELP = """A memory for language models that keeps learning: one file, no server, no key.
 
@@ -46,6 +46,13 @@ GROUPS: Mapping[str, Mapping[str, App | Callable[..., int]]] = {
         "scopes": store.scopes,
     },
     "Serve": {"serve": serve.serve, "keys": serve.keys},
+    "What a model writes": {
+        "organise": organise.organise,
+        "work": organise.work,
+        "jobs": organise.jobs,
+        "conflicts": organise.conflicts,
+        "undo": organise.undo,
+    },
     "Language models": {"models": models.models, "costs": models.costs},
     "See and measure": {"demo": bench.demo, "bench": bench.bench},
     "Learn": {"data": data.data},

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Group, Parameter
 
 from memorist.cli import OK
+from memorist.cli.options import Model
 from memorist.cli.render import console
 from memorist.errors import InputError
 
@@ -328,6 +329,82 @@ def graph(
     from memorist.bench.graph import run
 
     run(counts, igraph, out, console())
+    return OK
+
+
+@bench.command
+def updates(*, people: int = 200, out: Out = None, debug: Debug = False) -> int:
+    """Measure whether what changed is found, and what it changed from is not.
+
+    For example:
+
+        memorist bench updates --people 40
+
+    Parameters
+    ----------
+    people
+        How many people change three times (default: 200, which is the most).
+    out
+        Write the numbers to this file, too.
+    """
+    if not 1 <= people <= 200:
+        raise InputError(f"--people {people} is not between 1 and 200")
+    writable(out)
+    from memorist.bench.updates import run
+
+    run(out, console(), people=people)
+    return OK
+
+
+@bench.command
+def notes(*, data: Data, out: Out = None, debug: Debug = False) -> int:
+    """Measure whether what notes say about turns helps to find these.
+
+    The notes' contexts are the file's own observations, replayed.
+
+    For example:
+
+        memorist bench notes --data locomo.json
+
+    Parameters
+    ----------
+    data
+        Files in LoCoMo's format with observations.
+    out
+        Write the numbers to this file, too.
+    """
+    writable(out)
+    from memorist.bench.notes import run
+
+    run(data, out, console())
+    return OK
+
+
+@bench.command
+def writing(*, model: Model = None, recipes: Annotated[str, Parameter(name="--recipe")] = "facts,a-mem,mem-alpha",
+            out: Out = None, debug: Debug = False) -> int:  # fmt: skip
+    """Measure what a language model writes into memory, on a small conversation.
+
+    For example:
+
+        memorist bench writing --model local:smollm2-135m --recipe facts
+
+    Parameters
+    ----------
+    recipes
+        The recipes whose writing to look at (default: facts,a-mem,mem-alpha).
+    out
+        Write the numbers to this file, too.
+    """
+    writable(out)
+    from memorist.bench.writing import ORIGINS, run
+    from memorist.models.naming import chat_named
+
+    wanted = [name.strip() for name in recipes.split(",")]
+    odd = [name for name in wanted if name not in ORIGINS]
+    if odd:
+        raise InputError(f"the recipe {odd[0]!r:.60} has nothing that a model writes; choose of {', '.join(ORIGINS)}")
+    run(chat_named(model), wanted, out, console())
     return OK
 
 

@@ -16,6 +16,7 @@ from memorist.errors import InputError, StoreError
 
 if TYPE_CHECKING:
     from memorist.memory import Memory, ScopedMemory
+    from memorist.models.chat import ChatModel
 
 SHARED = Group("Store and output", sort_key=9)
 SCOPE = Group("Whose memory", sort_key=8)
@@ -36,7 +37,9 @@ class StoreOptions:
     "Show the traceback of an unexpected error."
 
     @contextmanager
-    def opened(self, *, create: bool = False, recipe: str = "default") -> Iterator[Memory]:
+    def opened(
+        self, *, create: bool = False, recipe: str = "default", model: ChatModel | None = None
+    ) -> Iterator[Memory]:
         """The store; unless it may be created, it has to be there."""
         from memorist.memory import Memory
 
@@ -45,7 +48,7 @@ class StoreOptions:
             make_folder(place)
         elif self.missing():
             raise StoreError(f'there is no store at {place} yet; add something first: memorist add --text "..."')
-        with Memory.open(place, recipe=recipe, embedder=self.embedder) as memory:
+        with Memory.open(place, recipe=recipe, embedder=self.embedder, model=model) as memory:
             yield memory
 
     def missing(self) -> bool:

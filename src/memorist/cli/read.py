@@ -67,7 +67,7 @@ def search(
     order
         The order of that block: time (default), rank (best first), or edges (best at both ends).
     recipe
-        How to recall: default, lexical (words), dense (meaning) or hybrid.
+        How to recall: default, facts (what is true now), a-mem (notes), mem-alpha (items), lexical, dense or hybrid.
     """
     wanted = conditions(where)
     with options.scoped(recipe=recipe) as memory:
@@ -161,7 +161,7 @@ def list_(
     limit
         At most this many (default: 20).
     origin
-        source (default) for what was observed, windows for what was derived from it.
+        source (default) for what was observed; facts, notes, mem-alpha or windows for what was derived from it.
     """
     wanted = conditions(where)
     with options.scoped() as memory:

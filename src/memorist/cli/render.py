@@ -115,10 +115,15 @@ def show_hits(out: Console, hits: Hits, why: bool) -> None:
         reasons = [reasons_of(hit)] if why else []
         entry(
             out,
-            (str(rank), f"{hit.score:.3f}", said_on(hit.at), who(hit.speaker, hit.trust), hit.id),
+            (str(rank), f"{hit.score:.3f}", said_on(hit.at), who(hit.speaker or named(hit.origin), hit.trust), hit.id),
             hit.text,
             *reasons,
         )
+
+
+def named(origin: str) -> str | None:
+    """Who says what an organiser wrote: the organiser."""
+    return None if origin == "source" else origin
 
 
 def show_prompt(hits: Hits, order: Order) -> None:
@@ -234,6 +239,7 @@ def show_history(out: Console, changes: Iterable[Change]) -> None:
             out,
             (f"{change.at.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S}", change.what, change.cube.id),
             change.cube.text,
+            *([f"because of {change.cause}"] if change.cause else []),
         )
 
 

@@ -16,10 +16,6 @@ from memorist.organise.protocol import Organiser
 from memorist.store.protocol import Derived, Job, Organised, Store, Turn
 from memorist.text import indexed
 
-INDEX = "index"
-"""The kind of job that embeds and organises episodes."""
-
-
 CHANGED = "the store was re-embedded with another embedder since it was opened; open it again"
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from threading import Event
 
 from memorist.cube import Scope, utc
-from memorist.errors import BadReply, ModelError
+from memorist.errors import BadReply, BudgetSpent, ModelError
 from memorist.ids import digest
 from memorist.models.chat import DEFAULT_SECONDS, ChatModel, Reply, Request, Usage
 from memorist.store.reply_log import Exchange, ReplyLog
@@ -92,6 +92,8 @@ class Logged:
                     yield made
                 else:
                     yield item
+        except BudgetSpent:  # nobody was called
+            raise
         except ModelError as error:
             raw = storable(Reply(error.raw if isinstance(error, BadReply) else "", self.name))
             failed = replace(raw, usage=Usage(seconds=time.perf_counter() - begin, calls=1))

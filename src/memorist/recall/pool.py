@@ -29,6 +29,7 @@ class Query:
         embed: Callable[[Sequence[str]], Vectors],
         load: Callable[[Sequence[int]], dict[int, Cube]],
         view: Viewing,
+        visible: Callable[[str], Rows | None],
         now: datetime,
         limits: Limits,
     ) -> None:
@@ -38,6 +39,8 @@ class Query:
         self.load = load
         self.view = view
         """`view(origin, make)`: the owner's derived cubes of an origin as a `View`, current."""
+        self.visible = visible
+        """`visible(origin)`: rows of an origin's cubes that may be seen, rising; None is all that hold."""
         self._embed = embed
 
     @cached_property

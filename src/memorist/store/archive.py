@@ -26,7 +26,7 @@ FEATURES = ("tokens", "terms", "vector")
 WORDS: Mapping[str, tuple[str, ...]] = {
     "kind": get_args(Kind)[:1],
     "origin": (SOURCE,),
-    "state": get_args(State),
+    "state": tuple(state for state in get_args(State) if state != "undone"),  # that is for what is derived
     "trust": get_args(Trust),
     "role": get_args(Role),
 }

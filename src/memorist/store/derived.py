@@ -6,10 +6,12 @@ import json
 import sqlite3
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 
-from memorist.store.moments import micros, moment
+from memorist.errors import StateError
+from memorist.store.moments import micros, moment, optional_moment
 from memorist.store.protocol import Changes, Derived, Kept, Mark, Organised, Unorganised
 from memorist.store.rows import dimension_of, fetch_in
 
@@ -21,40 +23,62 @@ def write(db: sqlite3.Connection, owner: int, organised: Organised, now: datetim
     wanted = {row for cube in organised.cubes for row in cube.members}
     current = f"SELECT row FROM cubes WHERE +owner = ? AND {CURRENT} AND row IN ({{}})"
     alive = {row for (row,) in fetch_in(db, current, sorted(wanted), owner)}
-    written = [
-        (put(db, owner, cube, now, revision), cube) for cube in organised.cubes if alive.issuperset(cube.members)
-    ]
-    for row, cube in written:  # when all are there, as they may link to each other
+    written: dict[int, Derived] = {}
+    for cube in organised.cubes:  # one may come several times: each time is a version
+        if alive.issuperset(cube.members):
+            row = put(db, owner, cube, now, revision)
+            link(db, owner, row, cube)
+            written[row] = cube
+    for row, cube in written.items():  # again when all are there, as they may link to each other
         link(db, owner, row, cube)
     hide = "UPDATE cubes SET state = 'forgotten', revision = ? WHERE id = ? AND owner = ? AND state = 'active'"
     db.executemany(hide, [(revision, id, owner) for id in organised.withdrawn])
 
 
+def overtaken(db: sqlite3.Connection, owner: int, organised: Organised, since: int) -> bool:
+    """Whether cubes of the origins about to be written changed after a revision."""
+    sql = (
+        "SELECT 1 FROM cubes WHERE owner = ? AND origin = ? AND revision > ? AND origin NOT IN ('source', 'windows')"
+        " LIMIT 1"
+    )
+    origins = {cube.origin for cube in organised.cubes}
+    return any(db.execute(sql, (owner, origin, since)).fetchone() for origin in origins)
+
+
 def put(db: sqlite3.Connection, owner: int, cube: Derived, now: datetime, revision: int) -> int:
-    """Insert or rewrite one derived cube, with its lineage; returns its row."""
-    at, valid_from = micros(cube.at), micros(cube.valid_from)
+    """Insert or rewrite one derived cube, with its lineage; returns its row. One that was undone stays so."""
     meta = json.dumps(dict(cube.meta), ensure_ascii=False)
-    found = db.execute("SELECT row FROM cubes WHERE id = ?", (cube.id,)).fetchone()
+    clock = (
+        micros(cube.at),
+        micros(cube.valid_from),
+        None if cube.valid_to is None else micros(cube.valid_to),
+        micros(now if cube.recorded_at is None else cube.recorded_at),
+        None if cube.superseded_at is None else micros(cube.superseded_at),
+    )
+    found = db.execute("SELECT row, state, text, meta FROM cubes WHERE id = ?", (cube.id,)).fetchone()
     members = np.array(cube.members, np.int64).tobytes()
     vector = None if cube.vector is None else cube.vector.astype(np.float16).tobytes()
     vectors = None if cube.vectors is None else cube.vectors.astype(np.float16).tobytes()
     features = (cube.tokens, members, cube.norm, vector, vectors, cube.data or None)
     if found is None:
         row = db.execute(
-            "INSERT INTO cubes (id, owner, agent, session, kind, origin, state, trust, role, text, meta, times, at,"
-            " position, valid_from, recorded_at, revision)"
-            " VALUES (?, ?, ?, ?, 'text', ?, 'active', ?, 'derived', ?, ?, '[]', ?, 0, ?, ?, ?)",
-            (cube.id, owner, cube.agent, cube.session, cube.origin, cube.trust, cube.text, meta, at, valid_from)
-            + (micros(now), revision),
+            "INSERT INTO cubes (id, owner, agent, session, kind, origin, state, trust, role, text, meta, times,"
+            " position, at, valid_from, valid_to, recorded_at, superseded_at, revision)"
+            " VALUES (?, ?, ?, ?, 'text', ?, 'active', ?, 'derived', ?, ?, '[]', 0, ?, ?, ?, ?, ?, ?)",
+            (cube.id, owner, cube.agent, cube.session, cube.origin, cube.trust, cube.text, meta, *clock, revision),
         ).lastrowid
         sql = "INSERT INTO features (tokens, members, norm, vector, vectors, data, row) VALUES (?, ?, ?, ?, ?, ?, ?)"
         db.execute(sql, (*features, row))
     else:
-        row = found[0]
+        row, state, *said = found
+        if state == "undone":
+            return int(row)
+        if cube.versioned and state == "active" and said != [cube.text, meta]:
+            keep_version(db, row, cube.id, clock[1], clock[3], revision)
         db.execute(
-            "UPDATE cubes SET state = 'active', trust = ?, text = ?, meta = ?, at = ?, valid_from = ?,"
-            " recorded_at = ?, revision = ? WHERE row = ?",
-            (cube.trust, cube.text, meta, at, valid_from, micros(now), revision, row),
+            "UPDATE cubes SET state = 'active', trust = ?, text = ?, meta = ?, at = ?, valid_from = ?, valid_to = ?,"
+            " recorded_at = ?, superseded_at = ?, revision = ? WHERE row = ?",
+            (cube.trust, cube.text, meta, *clock, revision, row),
         )
         sql = "UPDATE features SET tokens = ?, members = ?, norm = ?, vector = ?, vectors = ?, data = ? WHERE row = ?"
         db.execute(sql, (*features, row))
@@ -62,6 +86,62 @@ def put(db: sqlite3.Connection, owner: int, cube: Derived, now: datetime, revisi
         db.execute("DELETE FROM links WHERE source = ?", (row,))
     db.executemany("INSERT INTO lineage VALUES (?, ?)", [(row, member) for member in dict.fromkeys(cube.members)])
     return int(row or 0)
+
+
+COPIED = (
+    *("owner", "agent", "session", "kind", "origin", "state", "trust", "role", "speaker", "source", "text", "meta"),
+    *("times", "at", "position", "valid_from", "recorded_at", "replaces"),
+)
+"""What an earlier version has of the cube as it was."""
+
+
+def keep_version(db: sqlite3.Connection, row: int, id: str, at: int, known: int, revision: int) -> None:
+    """Copy a cube, its lineage and its links to a row that ends `at` (as is `known` since), and that it replaces."""
+    names = ", ".join(COPIED)
+    (before,) = db.execute("SELECT COUNT(*) FROM cubes WHERE id GLOB ? || '.*'", (id,)).fetchone()
+    copy = db.execute(
+        f"INSERT INTO cubes (id, {names}, valid_to, superseded_at, revision)"
+        f" SELECT ?, {names}, MAX(valid_from, ?), MAX(recorded_at, ?), ? FROM cubes WHERE row = ?",
+        (f"{id}.{before + 1}", at, known, revision, row),
+    ).lastrowid
+    copy_features(db, row, int(copy or 0))
+    db.execute("UPDATE cubes SET replaces = ? WHERE row = ?", (copy, row))
+
+
+def copy_features(db: sqlite3.Connection, source: int, target: int) -> None:
+    """Features, lineage and links of one cube as those of another."""
+    for table, key in (("features", "row"), ("lineage", "child"), ("links", "source")):
+        db.execute(f"DELETE FROM {table} WHERE {key} = ?", (target,))
+    features = "INSERT INTO features SELECT ?, tokens, terms, vector, members, norm FROM features WHERE row = ?"
+    db.execute(features, (target, source))
+    db.execute("INSERT INTO lineage SELECT ?, parent FROM lineage WHERE child = ?", (target, source))
+    db.execute("INSERT INTO links SELECT ?, target, kind, weight FROM links WHERE source = ?", (target, source))
+
+
+def undo(db: sqlite3.Connection, owner: int, row: int, now: datetime, revision: int) -> None:
+    """Open a cube that was closed; give another what its version before had, as a new version; hide one that has none,
+    which is then never written again."""
+    sql = "SELECT id, replaces, superseded_at FROM cubes WHERE row = ?"
+    id, before, superseded = db.execute(sql, (row,)).fetchone()
+    replaced = db.execute("SELECT id FROM cubes WHERE replaces = ?", (row,)).fetchone()
+    if replaced:
+        raise StateError(f"{id} is an earlier version; undo {replaced[0]}")
+    if superseded is not None:
+        db.execute(
+            "UPDATE cubes SET valid_to = NULL, superseded_at = NULL, revision = ? WHERE row = ?", (revision, row)
+        )
+    elif before is None:
+        db.execute("UPDATE cubes SET state = 'undone', revision = ? WHERE row = ?", (revision, row))
+    else:
+        keep_version(db, row, id, micros(now), micros(now), revision)
+        taken = "text, meta, trust, at"
+        db.execute(
+            f"UPDATE cubes SET ({taken}) = (SELECT {taken} FROM cubes WHERE row = ?), valid_from = ?, recorded_at = ?,"
+            " revision = ? WHERE row = ?",
+            (before, micros(now), micros(now), revision, row),
+        )
+        copy_features(db, before, row)
+    db.execute("INSERT INTO events (row, at, what) VALUES (?, ?, 'undone')", (row, micros(now)))
 
 
 def link(db: sqlite3.Connection, owner: int, row: int, cube: Derived) -> None:
@@ -103,7 +183,10 @@ def unorganised(db: sqlite3.Connection, owner: int, organiser: str, limit: int) 
         " AND kind = 'text' ORDER BY revision, row LIMIT ?"
     )
     found = db.execute(sql, (owner, since.revision, since.row, limit)).fetchall()
-    return Unorganised(tuple(row for _, row in found), since, Mark(*found[-1]) if found else since, epoch_of(db, owner))
+    known = db.execute("SELECT revision FROM owners WHERE owner = ?", (owner,)).fetchone()
+    upto = Mark(*found[-1]) if found else since
+    rows = tuple(row for _, row in found)
+    return Unorganised(rows, since, upto, epoch_of(db, owner), known[0] if known else 0)
 
 
 def epoch_of(db: sqlite3.Connection, owner: int) -> int:
@@ -130,7 +213,8 @@ def changes(db: sqlite3.Connection, owner: int, origin: str, since: int) -> Chan
     revision, epoch = found if found else (0, 0)
     sql = (  # its last condition is that of the index
         "SELECT c.row, c.id, c.text, c.meta, f.members, f.vector, c.state = 'active' AND c.superseded_at IS NULL,"
-        " f.vectors, f.data, c.session, c.agent, c.trust, c.at, f.tokens FROM cubes c JOIN features f ON f.row = c.row"
+        " f.vectors, f.data, c.session, c.agent, c.trust, c.at, f.tokens, c.state, c.valid_from, c.valid_to,"
+        " c.recorded_at, c.superseded_at FROM cubes c JOIN features f ON f.row = c.row"
         " WHERE c.owner = ? AND c.origin = ? AND c.revision > ? AND c.origin NOT IN ('source', 'windows')"
         " ORDER BY c.row"
     )
@@ -150,16 +234,31 @@ def kept_of(
     active: int,
     vectors: bytes | None,
     data: bytes | None,
-    *rest: object,
+    *rest: Any,
 ) -> Kept:
     """A derived cube from what the tables hold."""
-    session, agent, trust, at, tokens = rest
-    several = np.frombuffer(vectors or b"", np.float16).reshape(-1, dimension)
-    unpacked = None if vector is None else np.frombuffer(vector, np.float16).astype(np.float32)
-    rows = np.frombuffer(members, np.int64)
-    known = {} if meta == "{}" else json.loads(meta)
-    header = (session, agent, trust, moment(at), tokens)  # type: ignore[arg-type]
-    return Kept(row, id, text, known, rows, unpacked, bool(active), *header, several, data or b"")  # type: ignore[arg-type]
+    session, agent, trust, at, tokens, state, valid_from, valid_to, recorded_at, superseded_at = rest
+    return Kept(
+        row=row,
+        id=id,
+        text=text,
+        meta={} if meta == "{}" else json.loads(meta),
+        members=np.frombuffer(members, np.int64),
+        vector=None if vector is None else np.frombuffer(vector, np.float16).astype(np.float32),
+        active=bool(active),
+        session=session,
+        agent=agent,
+        trust=trust,
+        at=moment(at),
+        tokens=tokens,
+        vectors=np.frombuffer(vectors or b"", np.float16).reshape(-1, dimension),
+        data=data or b"",
+        state=state,
+        valid_from=moment(valid_from),
+        valid_to=optional_moment(valid_to),
+        recorded_at=moment(recorded_at),
+        superseded_at=optional_moment(superseded_at),
+    )
 
 
 def links(db: sqlite3.Connection, owner: int, kind: str) -> list[tuple[int, int, float]]:
@@ -167,6 +266,6 @@ def links(db: sqlite3.Connection, owner: int, kind: str) -> list[tuple[int, int,
     sql = (
         "SELECT l.source, l.target, l.weight FROM links l JOIN cubes s ON s.row = l.source"
         " JOIN cubes t ON t.row = l.target WHERE l.kind = ? AND s.owner = ? AND s.state = 'active'"
-        " AND t.state = 'active' ORDER BY l.source, l.target"
+        " AND t.state = 'active' AND s.superseded_at IS NULL AND t.superseded_at IS NULL ORDER BY l.source, l.target"
     )
     return db.execute(sql, (kind, owner)).fetchall()

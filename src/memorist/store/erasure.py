@@ -36,6 +36,15 @@ def versions(db: sqlite3.Connection, rows: Sequence[int]) -> list[int]:
     return sorted(known)
 
 
+def in_turn(db: sqlite3.Connection, rows: Sequence[int]) -> list[int]:
+    """Versions of a cube from the first to the newest."""
+    replaced = dict(fetch_in(db, "SELECT replaces, row FROM cubes WHERE replaces IS NOT NULL AND row IN ({})", rows))
+    order = [row for row in rows if row not in replaced.values()]
+    while order[-1] in replaced:
+        order.append(replaced[order[-1]])
+    return order
+
+
 def closure(db: sqlite3.Connection, rows: Sequence[int]) -> set[int]:
     """The rows, their versions, and everything derived from any of them."""
     known: set[int] = set()
@@ -73,7 +82,8 @@ def erase(db: sqlite3.Connection, owner: int, rows: Sequence[int]) -> tuple[Eras
     counts["jobs"] = jobs.drop_rows(db, owner, set(doomed))
     db.execute("UPDATE owners SET epoch = epoch + 1 WHERE owner = ?", (owner,))
     texts = [text for _, _, origin, text in headers if origin == "source"]
-    texts += [text for text in told if not any(replies.says(db, piece) for piece in pieces(text))]
+    written = [text for _, _, origin, text in headers if origin not in ("source", "windows")]
+    texts += [text for text in (*told, *written) if not any(replies.says(db, piece) for piece in pieces(text))]
     return Erased(tuple(id for _, id, _, _ in headers), counts, tuple(texts)), touched
 
 

@@ -149,7 +149,14 @@ CREATE TABLE attempts (
 CREATE INDEX attempts_at ON attempts (at);
 """
 
-MIGRATIONS: tuple[str, ...] = (CREATE, MARKS, REPLIES, FACTS, BESIDE, KEYS)
+QUEUE = """
+-- A job that failed waits until `not_before`; after its last failure its state is 'dead' instead of 'pending'.
+ALTER TABLE jobs ADD COLUMN state TEXT NOT NULL DEFAULT 'pending';
+ALTER TABLE jobs ADD COLUMN failures INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN not_before INTEGER NOT NULL DEFAULT 0;
+"""
+
+MIGRATIONS: tuple[str, ...] = (CREATE, MARKS, REPLIES, FACTS, BESIDE, KEYS, QUEUE)
 """MIGRATIONS[n] takes version n to n + 1; version 0 is the empty file."""
 
 VERSION = len(MIGRATIONS)

@@ -11,7 +11,9 @@ from memorist.store.moments import moment
 from memorist.store.protocol import Stretch, Turn
 from memorist.store.rows import fetch_in
 
-TURN = "c.row, c.id, c.text, c.speaker, c.role, c.trust, c.session, c.agent, c.at, c.valid_from, f.vector"
+TURN = (
+    "c.row, c.id, c.text, c.speaker, c.role, c.trust, c.session, c.agent, c.at, c.valid_from, f.vector, c.recorded_at"
+)
 CURRENT = "c.origin = 'source' AND c.kind = 'text' AND c.state = 'active' AND c.superseded_at IS NULL"
 # The plus keeps SQLite from walking the owner's index when the rows are known.
 BY_ROW = f"SELECT {TURN} FROM cubes c JOIN features f ON f.row = c.row WHERE +c.owner = ? AND {CURRENT}"
@@ -59,6 +61,7 @@ def stretch(
 
 def turn_of(record: Sequence[object]) -> Turn:
     """A turn from a row of TURN."""
-    row, id, text, speaker, role, trust, session, agent, at, valid_from, vector = record
+    row, id, text, speaker, role, trust, session, agent, at, valid_from, vector, recorded = record
     unpacked = np.frombuffer(vector, np.float16).astype(np.float32) if isinstance(vector, bytes) else None
-    return Turn(row, id, text, speaker, role, trust, session, agent, moment(at), moment(valid_from), unpacked)  # type: ignore[arg-type]
+    times = moment(at), moment(valid_from)  # type: ignore[arg-type]
+    return Turn(row, id, text, speaker, role, trust, session, agent, *times, unpacked, moment(recorded))  # type: ignore[arg-type]
