@@ -112,7 +112,8 @@ def copy_features(db: sqlite3.Connection, source: int, target: int) -> None:
     """Features, lineage and links of one cube as those of another."""
     for table, key in (("features", "row"), ("lineage", "child"), ("links", "source")):
         db.execute(f"DELETE FROM {table} WHERE {key} = ?", (target,))
-    features = "INSERT INTO features SELECT ?, tokens, terms, vector, members, norm FROM features WHERE row = ?"
+    names = "tokens, terms, vector, members, norm, vectors, data"
+    features = f"INSERT INTO features (row, {names}) SELECT ?, {names} FROM features WHERE row = ?"
     db.execute(features, (target, source))
     db.execute("INSERT INTO lineage SELECT ?, parent FROM lineage WHERE child = ?", (target, source))
     db.execute("INSERT INTO links SELECT ?, target, kind, weight FROM links WHERE source = ?", (target, source))
