@@ -67,7 +67,7 @@ def search(
     order
         The order of that block: time (default), rank (best first), or edges (best at both ends).
     recipe
-        How to recall: default, lexical (words), dense (meaning) or hybrid.
+        How to recall: default, lexical (words), dense (meaning), hybrid, memgas or frugal.
     """
     wanted = conditions(where)
     with options.scoped(recipe=recipe) as memory:
