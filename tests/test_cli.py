@@ -522,10 +522,9 @@ class TestProcess:
 
 
 def examples_in_help() -> list[str]:
-    """The commands in the docstrings, but for those that measure for minutes."""
-    commands = [
-        command for heading, group in GROUPS.items() if heading != "See and measure" for command in group.values()
-    ]
+    """The commands in the docstrings, but for those that take minutes or other people's data."""
+    slow = ("See and measure", "Learn")
+    commands = [command for heading, group in GROUPS.items() if heading not in slow for command in group.values()]
     return [line for one in commands for line in re.findall(r"^ {8}(\S.*)$", one.__doc__.split("\n    Param")[0], re.M)]
 
 
