@@ -6,7 +6,7 @@ READY := $(VENV)/ready
 DATA ?= dev_assistant dev_colleagues
 SIZES ?= 10000,100000
 
-.PHONY: demo test check bench format clean
+.PHONY: demo test check bench tables format clean
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -30,6 +30,9 @@ bench: $(READY)  ## quality at equal token budget, answers, and speed by size
 	$(BIN)/memorist bench locomo $(foreach file,$(DATA),--data $(file)) --recipe default,lexical,dense,hybrid,rrf --budget 500,1500,3000
 	$(BIN)/memorist bench answers $(foreach file,$(DATA),--data $(file))
 	$(BIN)/memorist bench scale --sizes $(SIZES)
+
+tables: $(READY)  ## tables of the documentation from the results published beside it
+	$(BIN)/python -m memorist.bench.tables README.md docs/results/*.md
 
 format: $(READY)  ## let the formatter and linter mend what they can
 	$(BIN)/ruff check --fix src tests

@@ -44,7 +44,7 @@ class Endpoint(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         way = self.path.split("/")[1]
-        self.server.seen.append((way, dict(self.headers), body))
+        self.server.seen.append((way, {name.lower(): value for name, value in self.headers.items()}, body))
         self.server.behaviours[way](self, body)
 
     def answer(self, status: int, body: bytes, **headers: str) -> None:

@@ -265,7 +265,7 @@ def test_steps_and_tokens_are_bounded(ana):
     answer = ana.ask("Where is the treasure?", model=ScriptedModel(insatiable), options=AskOptions(steps=3), budget=80)
     assert len(answer.steps) <= 3
     few = AskOptions(steps=9, tokens=100)
-    answer = ana.ask("Where is the treasure?", model=ScriptedModel(insatiable), options=few, budget=80)
+    answer = ana.ask("Which clue leads on?", model=ScriptedModel(insatiable), options=few, budget=80)
     assert len(answer.steps) == 1
 
 
@@ -303,12 +303,12 @@ def test_a_repair_is_not_shown(ana):
     ],
 )
 def test_faults(tmp_path, fault):
-    """A model that was named raises; that of the memory gives way to quotes. The store stays as it is either way."""
+    """A model that was named raises; that of the memory gives way to quotes. No memory changes either way."""
     model = ScriptedModel(fault)
     with Memory.open(tmp_path / "m.db", model=model) as memory:
         ana = memory.scope(user="Ana")
         ana.add("My brother Rui keeps the spare key.", at="2025-07-09")
-        before = (tmp_path / "m.db").read_bytes()
+        before = ana.list()
         expected = BadReply if isinstance(fault, (str, Reply)) else type(fault)
         with pytest.raises(expected):
             ana.ask("Who has the spare key?", model=model)
@@ -316,8 +316,20 @@ def test_faults(tmp_path, fault):
         assert answer.method == "extractive"
         assert answer.known
         assert answer.problem
-        assert (tmp_path / "m.db").read_bytes() == before
+        assert ana.list() == before
+        assert memory.verify().ok
         assert ana.ask("Who has the spare key?", model="extractive").problem is None
+
+
+def test_replies_are_recorded_with_what_was_shown(ana):
+    model = ScriptedModel(reply(("Rui keeps the spare key.", [2])))
+    first = ana.ask("Who has the spare key?", model=model)
+    again = ana.ask("Who has the spare key?", model=model)
+    assert (again.text, len(model.requests)) == (first.text, 1)
+    assert (first.usage.calls, again.usage.calls) == (1, 0)
+    assert [cost.purpose for cost in ana.costs()] == ["ask"]
+    ana.erase(first.citations[0].id)
+    assert ana.costs() == []
 
 
 def test_the_time_is_shared_by_all_calls(ana):

@@ -1,18 +1,23 @@
 """The harness: what it counts, whom it believes, and that a run is the same however it is made."""
 
 import json
+import re
 from contextlib import closing
 from dataclasses import replace
+from xml.etree import ElementTree
 
 import pytest
 from rich.console import Console
 
 from memorist.bench.audit import audit
 from memorist.bench.data import sources
+from memorist.bench.html import page
+from memorist.bench.judges import ModelJudge
+from memorist.bench.plots import bars, heat, lines
 from memorist.bench.records import Journal, journal_beside
 from memorist.bench.report import document, show, write_json
 from memorist.bench.run import Plan, run
-from memorist.bench.suite import Item, Source
+from memorist.bench.suite import Item, Outcome, Source, Task
 from memorist.bench.suites.locomo import LOCOMO
 from memorist.bench.suites.passages import HOTPOTQA, MUSIQUE, TWO_WIKI, key_of
 from memorist.bench.system import Found, RecipeSystem, Returned
@@ -22,6 +27,7 @@ from memorist.models.minilm import MiniLM
 from memorist.models.wordpiece import count_tokens
 from memorist.recall.pool import Limits
 from memorist.results import Hits
+from memorist.testing.chat import ScriptedModel
 
 QUIET = Console(quiet=True)
 QUALITY = ("recall@2", "recall@5", "evidence_recall", "em", "f1", "contains", "refused", "answered", "set_f1")
@@ -226,41 +232,42 @@ class TestCheats:
         assert {record.invalid for record in measured.records} == {"7 hits, more than 2"}
 
 
-class TestAudit:
-    TEXTS = {"a": "one two three", "b": "four five", "c": "<memories> six"}
+TEXTS = {"a": "one two three", "b": "four five", "c": "<memories> six"}
 
+
+class TestAudit:
     def found(self, *returned, context=None):
         texts = tuple(Returned(text, keys) for text, keys in returned)
         return Found(texts, "\n".join(one.text for one in texts) if context is None else context, Hits([], "q"), 0.0)
 
     def test_parts_make_a_whole(self):
         found = self.found(("three", ("a",)), ("four five", ("b",)), ("one two ", ("a",)))
-        checked = audit(found, self.TEXTS, Limits(None, None))
+        checked = audit(found, TEXTS, Limits(None, None))
         assert (checked.invalid, checked.ranked, checked.whole) == (None, ("a", "b"), {"a", "b"})
-        checked = audit(self.found(("one three"[:3], ("a",))), self.TEXTS, Limits(None, None))
+        checked = audit(self.found(("one three"[:3], ("a",))), TEXTS, Limits(None, None))
         assert (checked.invalid, checked.ranked, checked.whole) == (None, ("a",), frozenset())
 
     def test_a_window_holds_several(self):
-        checked = audit(self.found(("Ana: one two three\nBo: four five", ("a", "b"))), self.TEXTS, Limits(None, None))
+        checked = audit(self.found(("Ana: one two three\nBo: four five", ("a", "b"))), TEXTS, Limits(None, None))
         assert checked.whole == {"a", "b"}
 
     def test_what_is_derived_costs_and_earns_nothing(self):
-        checked = audit(self.found(("a summary of one two three", ())), self.TEXTS, Limits(None, None))
+        checked = audit(self.found(("a summary of one two three", ())), TEXTS, Limits(None, None))
         assert (checked.invalid, checked.ranked, checked.tokens) == (None, (), 6)
 
     def test_a_fence_broken_by_the_prompt_is_the_same_text(self):
-        checked = audit(self.found((self.TEXTS["c"], ("c",)), context="‹memories> six"), self.TEXTS, Limits(1, None))
+        checked = audit(self.found((TEXTS["c"], ("c",)), context="‹memories> six"), TEXTS, Limits(1, None))
         assert checked.whole == {"c"}
 
     def test_a_key_of_nothing(self):
-        checked = audit(self.found(("one", ("z",))), self.TEXTS, Limits(None, None))
+        checked = audit(self.found(("one", ("z",))), TEXTS, Limits(None, None))
         assert "of nothing that was added" in checked.invalid
 
     def test_tokens_are_ours(self, musique):
         (measured,) = run(plan_of(musique, recipes=("lexical",)), Journal(None), QUIET)
         assert all(record.tokens > 0 for record in measured.records)
         context = "one two three\nfour"
-        checked = audit(self.found(context=context), self.TEXTS, Limits(None, None))
+        checked = audit(self.found(context=context), TEXTS, Limits(None, None))
         assert checked.tokens == count_tokens([context])[0]
 
 
@@ -349,7 +356,6 @@ class TestLocomo:
     def test_refusals(self):
         dataset = LOCOMO.load(sources([LOCOMO], ["dev_colleagues"], Source())[0][1])
         unanswerable = next(task for task in dataset.tasks if task.refusal)
-        from memorist.bench.suite import Outcome
 
         def refused(answer, known):
             return LOCOMO.score(unanswerable, Outcome((), frozenset(), answer, known))
@@ -358,6 +364,41 @@ class TestLocomo:
         assert refused("Not mentioned in the conversation.", True) == {"refused": 1}
         assert refused("A red kayak.", True) == {"refused": 0}
         assert refused(None, False) == {}
+
+
+class TestJudge:
+    TASK = Task("t", "c", "Where does it rise?", ("Spain",))
+
+    def judged(self, answer, *script, known=True):
+        model = ScriptedModel(*script)
+        return ModelJudge(model).measures(self.TASK, answer, known), model.requests
+
+    def test_agreement_stands_beside_the_score(self):
+        yes, no = '{"reason": "same land", "right": true}', '{"reason": "another", "right": false}'
+        found, requests = self.judged("In Spain.", yes, no, yes)
+        assert found["judged"] == pytest.approx(2 / 3)
+        assert found["judge_agreement"] == pytest.approx(2 / 3)
+        assert found["judge_consistency"] == 0
+        assert found["judge_calls"] == 3
+        assert found["judge_tokens"] > 100
+        assert [request.seed for request in requests] == [0, 1, 2]
+        text = requests[0].messages[-1].content
+        assert "Right answer: Spain" in text
+        assert "Given answer: In Spain." in text
+
+    def test_a_lenient_judge_shows(self):
+        found, _ = self.judged("In some country.", '{"reason": "close", "right": true}')
+        assert (found["judged"], found["judge_agreement"], found["judge_consistency"]) == (1, 0, 1)
+
+    def test_what_needs_no_judge_is_not_asked(self):
+        found, requests = self.judged("I do not know.", "unused", known=False)
+        assert (found["judged"], found["judge_agreement"], requests) == (0, 1, [])
+        assert self.judged(None, "unused") == ({}, [])
+
+    def test_a_judge_that_cannot_be_understood_counts_as_none(self):
+        found, _ = self.judged("In Spain.", "no JSON at all")
+        assert found["judge_failed"] == 1
+        assert "judged" not in found
 
 
 def test_the_report_is_json_with_every_question(musique, tmp_path):
@@ -370,6 +411,42 @@ def test_the_report_is_json_with_every_question(musique, tmp_path):
     assert {row["budget"] for row in found["rows"] if row["metric"] == "recall@5"} == {100, 300}
     assert len(found["records"]) == 6
     assert found["records"][0]["question"] == "Where does the river of Porto rise?"
+
+
+def test_the_report_as_a_page(musique, tmp_path):
+    plan = plan_of(musique, limits=[Limits(None, 100), Limits(None, 300)])
+    found = document(run(plan, Journal(None), QUIET), plan, "memorist bench <musique>")
+    text = page(json.loads(json.dumps(found)))
+    assert "<code>memorist bench &lt;musique&gt;</code>" in text
+    assert not re.search(r"(?:src|href)=|url\(|@import|<script", text)  # it asks nothing of the network
+    drawings = [ElementTree.fromstring(one) for one in re.findall(r"<svg.*?</svg>", text, re.DOTALL)]
+    assert len(drawings) == 3  # by tokens, by time, by category
+    by_tokens = drawings[0]
+    assert len(by_tokens.findall("polyline")) == 2
+    assert len(by_tokens.findall("circle")) == 4
+    value = next(row["value"] for row in found["rows"] if row["metric"] == "recall@5" and row["category"] == "all")
+    assert f"<td>{value:.3f}</td>" in text
+
+
+def test_plots():
+    drawn = ElementTree.fromstring(lines("quality", "tokens", {"a": [(0, 0.0), (100, 1.0)], "<b>": [(50, 0.5)]}))
+    (low, high), (middle,) = ([(float(c.get("cx")), float(c.get("cy"))) for c in some] for some in circles(drawn))
+    assert low[0] < middle[0] < high[0]
+    assert low[1] > middle[1] > high[1]  # up is better
+    assert (low[1] + high[1]) / 2 == pytest.approx(middle[1], abs=0.1)
+    drawn = ElementTree.fromstring(bars("quality", ["x", "y"], {"a": [0.5, 1.0], "b": [None, 0.25]}))
+    heights = [float(one.get("height")) for one in drawn.findall("rect") if one.find("title") is not None]
+    assert heights == pytest.approx([heights[1] / 2, heights[1], heights[1] / 4], abs=0.1)
+    drawn = ElementTree.fromstring(heat("matrix", {"after 1": [0.5, 0.0], "after 2": [0.25, 1.0]}))
+    assert [one.get("fill-opacity") for one in drawn.findall("rect")] == ["0.50", "0.00", "0.25", "1.00"]
+
+
+def circles(drawing):
+    """The circles of each series, by colour."""
+    found = {}
+    for one in drawing.findall("circle"):
+        found.setdefault(one.get("fill"), []).append(one)
+    return found.values()
 
 
 def test_data_of_several_suites(tmp_path, musique, monkeypatch):

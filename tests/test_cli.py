@@ -15,6 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from cyclopts import App
 
 from memorist.cli import main
 from memorist.cli.app import GROUPS
@@ -246,7 +247,10 @@ class TestRecall:
         assert result.code == 0
         assert 'Lisbon in May." [1]\n\nSources\n[1] 2025-05-12  ana  ep-' in result.out
         found = run("ask", "Where did Ana move in May?", "--user", "ana", "--json").json
-        assert set(found) == {"question", "text", "known", "confidence", "method", "citations"}
+        assert set(found) == {
+            *("question", "text", "short", "known", "confidence", "method", "model", "citations", "sentences"),
+            *("conflicts", "steps", "usage", "invented", "problem"),
+        }
         assert found["citations"][0]["id"] == ana
 
     def test_ask_what_is_unknown(self, run, ana):
@@ -522,9 +526,14 @@ class TestProcess:
 
 
 def examples_in_help() -> list[str]:
-    """The commands in the docstrings, but for those that take minutes or other people's data."""
-    slow = ("See and measure", "Learn")
-    commands = [command for heading, group in GROUPS.items() if heading not in slow for command in group.values()]
+    """The commands in the docstrings, but for those that measure for minutes, or serve until they are told to stop."""
+    commands = [
+        command
+        for heading, group in GROUPS.items()
+        if heading != "See and measure"
+        for name, command in group.items()
+        if not isinstance(command, App) and name != "serve"
+    ]
     return [line for one in commands for line in re.findall(r"^ {8}(\S.*)$", one.__doc__.split("\n    Param")[0], re.M)]
 
 
@@ -533,6 +542,7 @@ class TestDocs:
     def test_an_example_of_the_help(self, run, ana, folder, monkeypatch, line):
         (folder / "notes.md").write_text("# Keys\n\nThe spare key is with Rui.\n")
         (folder / "chat.json").write_text('[{"role": "user", "content": "Hello."}]')
+        (folder / "openie_results.json").write_text('{"docs": []}')
         (folder / "mails.csv").write_text("body,sent,from\nHello.,2025-05-01,Ana\n")
         if "restore" in line:
             run("forget", ana, "--user", "ana")

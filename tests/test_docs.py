@@ -1,9 +1,13 @@
 """Every Python block of the documentation runs, and every link leads somewhere."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
+
+from memorist.bench.tables import MARK, rewritten
+from memorist.errors import InputError
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -34,13 +38,33 @@ def test_links_lead_somewhere(page):
             assert (page.parent / target).exists(), target
 
 
-def test_the_readme_quotes_the_results():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    results = (ROOT / "docs" / "results" / "recall.md").read_text(encoding="utf-8")
-    rows = re.findall(r"\| *(0\.\d{3}) *\| *(0\.\d{3}) *\| *(0\.\d{3}) *\|", readme)
-    assert len(rows) >= 3
-    for row in rows:
-        assert " | ".join(row) in results
+def test_every_table_is_what_was_measured():
+    marked = [page for page in PAGES if MARK.search(page.read_text(encoding="utf-8"))]
+    assert {page.name for page in marked} >= {"README.md", "recall.md", "benchmarks.md"}
+    for page in marked:
+        assert rewritten(page) == page.read_text(encoding="utf-8"), f"{page.name} disagrees; make tables"
+
+
+def test_a_table_that_disagrees_is_found(tmp_path):
+    mark = "<!-- by budget: recall-locomo.json locomo evidence_recall default -->\n"
+    page = tmp_path / "page.md"
+    (tmp_path / "recall-locomo.json").write_text((ROOT / "docs" / "results" / "recall-locomo.json").read_text())
+    page.write_text(f"before\n\n{mark}<!-- end -->\n\nafter\n")
+    made = rewritten(page)
+    assert re.search(r"\| default \| 0\.\d{3} \| 0\.\d{3} \| 0\.\d{3} \|", made)
+    page.write_text(made.replace("| default | 0.", "| default | 1."))
+    assert rewritten(page) == made
+    page.write_text(f"{mark.replace('default', 'nosuch')}<!-- end -->\n")
+    with pytest.raises(InputError, match="no evidence_recall of 'nosuch'"):
+        rewritten(page)
+
+
+def test_published_results_hold_no_questions_and_no_folders():
+    for file in (ROOT / "docs" / "results").glob("*.json"):
+        found = json.loads(file.read_text(encoding="utf-8"))
+        assert "records" not in found
+        assert not re.search(r"(?:^|\s|=)/\w", str(found["command"])), file
+        assert all("/" not in name for name in found["data"])
 
 
 def test_the_make_targets_exist():

@@ -66,7 +66,7 @@ class TestTexts:
         assert states("in 4 days", "4") == 1
 
     def test_rouge_l(self):
-        # "police the gunman" without articles: police gunman; the longest common subsequence with "police kill gunman" is 2
+        # Without articles: "police gunman" in "police kill gunman".
         assert rouge_l("police the gunman", "police kill the gunman") == pytest.approx(2 * 2 / (2 + 3))
         assert rouge_l("b c d", "d c b") == pytest.approx(1 / 3)
 

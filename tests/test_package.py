@@ -20,12 +20,34 @@ def test_names_are_sorted_and_there():
 
 
 def test_importing_is_light():
-    heavy = ("torch", "onnxruntime", "tokenizers", "dateparser", "rich", "cyclopts", "pandas", "huggingface_hub")
+    heavy = (
+        "torch",
+        "xllamacpp",
+        "pydantic",
+        "pydantic_ai",
+        "openai",
+        "httpx2",
+        "starlette",
+        "onnxruntime",
+        "tokenizers",
+        "dateparser",
+        "rich",
+        "cyclopts",
+        "pandas",
+        "huggingface_hub",
+    )
     loaded = python(
         "import json, sys, memorist; from memorist import Memory\n"
         f"print(json.dumps([name for name in {heavy!r} if name in sys.modules]))"
     )
     assert loaded == []
+
+
+def test_importing_is_quick():
+    """Under a quarter of a second, at best of three: other processes may be busy."""
+    timed = "import json, time\nbegin = time.perf_counter()\nimport memorist\n"
+    code = f"{timed}print(json.dumps(time.perf_counter() - begin))"
+    assert min(python(code) for _ in range(3)) < 0.25
 
 
 def test_the_embedder_does_not_depend_on_its_batch():

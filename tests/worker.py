@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from memorist import Memory
+from memorist.lifecycle.logged import Logged
+from memorist.models.chat import Message, Request
 from memorist.store.connection import Database
 from memorist.store.schema import MIGRATIONS
-from memorist.testing import HashEmbedder
+from memorist.testing import HashEmbedder, ScriptedModel
 
 Ack = Callable[[Any], None]
 SYLLABLES = ("ka", "lo", "mi", "ru", "té", "日本", "so", "ne", "😀", "pa")
@@ -57,6 +59,18 @@ def add_singly(path: str, ack: Ack, seed: int, first: int, count: int = 10_000) 
     for number in range(first, first + count):
         receipt = scope.add([message(seed, number)])
         ack([number, *receipt.ids])
+
+
+def log_replies(path: str, ack: Ack, first: int, count: int = 10_000) -> None:
+    """Ask a scripted model one thing after the other, through the log."""
+    memory = open_memory(path)
+    scope = memory.scope(user="ana")
+    model = ScriptedModel(lambda request: f"reply to {request.messages[0].content}")
+    logged = Logged(model, memory._store, scope.scope, "test", [1], memory._clock)
+    ack("ready")
+    for number in range(first, first + count):
+        logged.reply(Request((Message("user", str(number)),)))
+        ack(number)
 
 
 def add_in_bulk(path: str, ack: Ack, seed: int, first: int, count: int = 700) -> None:
@@ -131,7 +145,7 @@ def search_and_add(path: str, ack: Ack, queries: list[str]) -> None:
 
 TASKS = {
     task.__name__: task
-    for task in (add_singly, add_in_bulk, change, migrate, add_file, add_numbers, hold, search_and_add)
+    for task in (add_singly, add_in_bulk, change, migrate, add_file, add_numbers, hold, log_replies, search_and_add)
 }
 
 

@@ -57,6 +57,10 @@ class AsyncMemory:
     compact = of_memory(Memory.compact)
     verify = of_memory(Memory.verify)
     doctor = of_memory(Memory.doctor)
+    costs = of_memory(Memory.costs)
+    reembed = of_memory(Memory.reembed)
+    reembedding = of_memory(Memory.reembedding)
+    cancel_reembedding = of_memory(Memory.cancel_reembedding)
     close = of_memory(Memory.close)
 
 
@@ -74,6 +78,7 @@ class AsyncScopedMemory:
     list = of_scope(ScopedMemory.list)
     update = of_scope(ScopedMemory.update)
     history = of_scope(ScopedMemory.history)
+    costs = of_scope(ScopedMemory.costs)
     forget = of_scope(ScopedMemory.forget)
     restore = of_scope(ScopedMemory.restore)
     erase = of_scope(ScopedMemory.erase)

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -24,7 +25,8 @@ def diagnose(store: Store, embedder: Embedder) -> list[Check]:
     checks = [python(), sqlite(), weights(embedder)]
     if isinstance(store, SQLiteStore):
         checks.append(disk(store))
-    return [*checks, soundness(store), pending(store)]
+    place = store.path if isinstance(store, SQLiteStore) else None
+    return [*checks, soundness(store), pending(store), language_models(place)]
 
 
 def python() -> Check:
@@ -85,3 +87,16 @@ def pending(store: Store) -> Check:
     reasons = [job.reason for job in jobs if job.reason]
     detail = f"{len(jobs)} pending" + (f"; the last failed: {reasons[-1]}" if reasons else "")
     return Check("Jobs", not reasons, detail, "they are taken up again by the next add or search")
+
+
+def language_models(store: Path | None) -> Check:
+    """Which language models could be used; none is needed."""
+    from memorist.models.naming import configured
+
+    name = "Language models"
+    try:
+        ready = [model for model, _, usable in configured(store) if usable]
+    except MemoristError as error:
+        return Check(name, False, str(error), "mend memorist.toml")
+    told = f"ready: {', '.join(ready)}; try one with: memorist models try NAME" if ready else "none, and none is needed"
+    return Check(name, True, told, "see: memorist models")

@@ -9,33 +9,41 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from memorist.answer.asking import AskOptions, Sources, ask, ask_or_quote
 from memorist.answer.extractive import METHOD as EXTRACTIVE
 from memorist.archive import read_archive, write_archive
 from memorist.cube import Cube, Document, Observation, Scope, is_unicode, parse_moment, utc
 from memorist.doctor import diagnose
-from memorist.errors import InputError, RecordError, brief
+from memorist.errors import EmbedderMismatch, InputError, RecordError, StateError, brief
 from memorist.lifecycle.ingest import draft_update, ingest
-from memorist.lifecycle.jobs import INDEX, settle
+from memorist.lifecycle.jobs import CHANGED, INDEX, settle
+from memorist.lifecycle.logged import Logged
 from memorist.lifecycle.organising import catch_up
+from memorist.lifecycle.reembed import reembed
 from memorist.models.chat import ChatModel
-from memorist.models.embedder import Embedder
+from memorist.models.embedder import Embedder, Identity
 from memorist.models.known import embedder_named, embedder_of
+from memorist.organise.extract.openie import match
 from memorist.organise.granularity import Granularity
 from memorist.organise.protocol import Around
 from memorist.organise.summaries import Summaries
 from memorist.organise.windows import Windows
+from memorist.recall.associate import Associate
 from memorist.recall.names import unheard
+from memorist.recall.neighbourhood import Neighbourhood, neighbourhood
 from memorist.recall.pool import Limits, Query, run
-from memorist.recipes import Recipe, recipe_named
-from memorist.results import Answer, Change, Check, Erasure, Hit, Hits, Receipt, Verification
+from memorist.recipes import Recipe, derived_anew, recipe_named
+from memorist.results import Answer, Change, Check, Erasure, Extracts, Hit, Hits, Receipt, Verification
 from memorist.sources import FileOptions, from_document, from_messages, read, split_long
 from memorist.sources.checked import checked
-from memorist.store.protocol import Selection, Store
+from memorist.store.protocol import Reembedding, Searcher, Selection, Store
+from memorist.store.reply_log import Spent, together
 from memorist.store.sqlite import SQLiteStore
 from memorist.store.views import Views
+
+T = TypeVar("T")
 
 DEFAULT_BUDGET = 1_500
 
@@ -59,10 +67,13 @@ class Memory:
         recipe: Recipe,
         clock: Callable[[], datetime],
         model: ChatModel | None = None,
+        place: Path | None = None,
     ) -> None:
         self._store = store
         self._embedder = embedder
+        self._given: dict[Identity, Embedder] = {}
         self._model = model
+        self._place = place
         self._recipe = recipe
         self._clock = clock
         self._organisers = (Windows(),)
@@ -88,7 +99,7 @@ class Memory:
         Raises NotAStore, StoreTooNew, StoreReadOnly, StoreFull, StoreBusy, EmbedderMismatch, or InputError for a
         wrong path or recipe; the file is then untouched.
         """
-        chosen, reader = recipe_named(recipe), model_named(model)
+        chosen, reader = recipe_named(recipe), model_named(model, path_of(path))
         if isinstance(embedder, str):
             embedder = embedder_named(embedder)
         store = SQLiteStore(path_of(path))
@@ -98,7 +109,7 @@ class Memory:
         except BaseException:
             store.close()
             raise
-        return cls(store, embedder, chosen, clock, reader)
+        return cls(store, embedder, chosen, clock, reader, path_of(path))
 
     @classmethod
     def load(cls, archive: str | Path, path: str | Path, *, embedder: Embedder | str | None = None) -> Memory:
@@ -157,13 +168,81 @@ class Memory:
         """What works here, and what to do about the rest."""
         return diagnose(self._store, self._embedder)
 
+    def now(self) -> datetime:
+        """The time by this memory's clock, in UTC."""
+        return utc(self._clock())
+
+    def reembed(
+        self, embedder: Embedder | str, *, progress: Callable[[int, int], None] = lambda done, total: None
+    ) -> int:
+        """Change the store to another embedder while it stays in use; returns how many vectors were made.
+
+        The old vectors serve until all new ones are there, then one transaction switches. When it ends early, calling
+        it again goes on; `reembedding` tells how far it is. `progress` is told how many are done, and of how many.
+        Raises StateError when it is cancelled, or when another embedder's vectors are being made.
+        """
+        chosen = embedder_named(embedder) if isinstance(embedder, str) else embedder
+        self._given[chosen.identity] = chosen  # other threads go over to it as soon as the store has
+        return reembed(self._store, chosen, derived_anew(), self._clock, progress)
+
+    def reembedding(self) -> Reembedding | None:
+        """The change of embedder that is going on, by whichever process."""
+        return self._store.reembedding()
+
+    def cancel_reembedding(self) -> bool:
+        """End a change of embedder; the old vectors stay. False when none was going on."""
+        return self._store.cancel_reembedding()
+
     def settle(self, scope: Scope) -> str | None:
         """Finish an owner's pending work; returns why it could not be."""
-        problem = settle(self._store, scope, self._embedder, self._organisers, self._clock)
+        try:
+            return self._steadily(partial(self._settled, scope))
+        except EmbedderMismatch as error:  # what was added is safe, and waits for the right embedder
+            return str(error)
+
+    def _settled(self, scope: Scope, embedder: Embedder) -> str | None:
+        problem = settle(self._store, scope, embedder, self._organisers, self._clock)
         if problem or not self._recipe_organisers:
             return problem
-        around = Around(scope, self._embedder, None, partial(self._views.of, scope))
-        return catch_up(self._store, self._recipe_organisers, around, self._clock)
+        return catch_up(self._store, self._recipe_organisers, self._around(scope, embedder), self._clock)
+
+    def _around(self, scope: Scope, embedder: Embedder, model: ChatModel | None = None) -> Around:
+        """What organisers may use on behalf of an owner."""
+        return Around(scope, embedder, model, partial(self._views.of, scope), partial(self._store.extracted, scope))
+
+    def costs(self, since: datetime | str | None = None) -> list[Spent]:
+        """What language models took, by purpose, model and day (UTC), of all scopes together."""
+        moment = parse_moment(since, "since") if since is not None else None
+        return together(line for scope, _ in self.scopes() for line in self._store.spent(scope, moment))
+
+    def _steadily(self, work: Callable[[Embedder], T]) -> T:
+        """Do something with the store's embedder, and again when that was changed meanwhile."""
+        while True:
+            embedder = self._current()
+            try:
+                result = work(embedder)
+            except Exception:
+                if self._current() is embedder:
+                    raise
+                continue
+            if self._current() is embedder:
+                return result
+
+    def _current(self) -> Embedder:
+        """The embedder of the store's vectors: another one when it was re-embedded since it was opened.
+
+        Raises EmbedderMismatch when that is not one of ours.
+        """
+        identity = self._store.embedder()
+        if identity is None or identity == self._embedder.identity:
+            return self._embedder
+        known = self._given.get(identity) or embedder_of(identity)
+        if known.identity != identity:
+            raise EmbedderMismatch(
+                f"the store was re-embedded with {identity.name} since it was opened; open it again with that embedder"
+            )
+        self._embedder = known
+        return known
 
     def close(self) -> None:
         """Let go of the file. Closing is never needed for safety."""
@@ -207,7 +286,8 @@ class ScopedMemory:
         receipt = ingest(
             memory._store, self.scope, observations, memory._embedder, memory._organisers, memory._clock, progress
         )
-        problem = receipt.problem or (memory.settle(self.scope) if memory._recipe_organisers else None)
+        again = memory._recipe_organisers or receipt.problem == CHANGED
+        problem = memory.settle(self.scope) if again else receipt.problem
         return replace(receipt, problem=problem, state="stored" if problem else "indexed").with_skipped(skipped)
 
     def _observations(
@@ -245,6 +325,18 @@ class ScopedMemory:
         for one in from_messages(gathered, source=source):  # type: ignore[arg-type]
             yield checked(in_conversation(one, at, self.scope.user))
 
+    def extract(self, openie: str | Path) -> Extracts:
+        """Take facts from a ready-made extraction, a file in the OpenIE form, matched to episodes by their words.
+
+        They replace what was extracted of these episodes before, and stay in the log, so that a rebuild needs no file.
+        A broken fact is rejected by itself, and counted. Raises InputError for a file of another form.
+        """
+        memory = self._memory
+        matched = match(path_of(openie), memory._store.texts(self.scope))
+        changed = memory._store.keep_extracted(self.scope, matched.found)
+        problem = memory.settle(self.scope)
+        return Extracts(changed, matched.facts, matched.passages, matched.unmatched, matched.rejected, problem)
+
     def search(
         self,
         query: str,
@@ -262,25 +354,56 @@ class ScopedMemory:
         `{"speaker": "Ana", "at": {"gte": "2025-05-01"}, "meta.topic": "travel"}`. Raises InputError.
         """
         selection = selection_of(as_of, known_at, where)
-        return self._found(query, limits_of(k, budget), selection, utc(self._memory._clock()))
+        hits, _ = self._found(query, limits_of(k, budget), selection, utc(self._memory._clock()))
+        return hits
 
-    def _found(self, query: str, limits: Limits, selection: Selection, now: datetime) -> Hits:
-        """What a recall finds for a question asked at `now`."""
+    def _found(self, query: str, limits: Limits, selection: Selection, now: datetime) -> tuple[Hits, list[int]]:
+        """What a recall finds for a question asked at `now`, and its rows in the store."""
         memory = self._memory
         text = question_of(query)
         memory.settle(self.scope)
-        searcher = memory._store.search(self.scope, selection)
+        return memory._steadily(partial(self._recalled, (text, query), limits, selection, now))
+
+    def _recalled(
+        self, question: tuple[str, str], limits: Limits, selection: Selection, now: datetime, embedder: Embedder
+    ) -> tuple[Hits, list[int]]:
+        """The hits for a question, which is given as checked and as it was asked, and their rows in the store."""
+        text, query = question
+        asked, searcher = self._asked(text, limits, selection, now, embedder)
+        pool = run(self._memory._recipe.stages, asked, searcher)
+        hits = [hit_of(cube, place, pool) for place, cube in enumerate(pool.cubes)]
+        return Hits(hits, query, unheard(text, searcher)), pool.rows.tolist()
+
+    def graph(self, query: str, *, k: int = 6) -> Neighbourhood:
+        """The facts, phrases and passages between a question and the `k` hits that it leads to.
+
+        For a memory opened with the recipe hipporag2; raises StateError with another.
+        """
+        memory, text, limits = self._memory, question_of(query), limits_of(k, None)
+        if not any(isinstance(stage, Associate) for stage in memory._recipe.stages):
+            raise StateError('there is no graph in this recipe; open the memory with recipe="hipporag2"')
+        memory.settle(self.scope)
+        return memory._steadily(partial(self._around, text, limits, utc(memory._clock())))
+
+    def _around(self, text: str, limits: Limits, now: datetime, embedder: Embedder) -> Neighbourhood:
+        """The neighbourhood of a question that is checked."""
+        asked, searcher = self._asked(text, limits, Selection(), now, embedder)
+        return neighbourhood(asked, run(self._memory._recipe.stages, asked, searcher))
+
+    def _asked(
+        self, text: str, limits: Limits, selection: Selection, now: datetime, embedder: Embedder
+    ) -> tuple[Query, Searcher]:
+        """A question and a view for the stages."""
+        memory = self._memory
         asked = Query(
             text,
-            embed=memory._embedder.embed,
+            embed=embedder.embed,
             load=lambda rows: memory._store.cubes(self.scope, rows),
             view=partial(memory._views.of, self.scope),
             now=now,
             limits=limits,
         )
-        pool = run(memory._recipe.stages, asked, searcher)
-        hits = [hit_of(cube, place, pool) for place, cube in enumerate(pool.cubes)]
-        return Hits(hits, query, unheard(text, searcher))
+        return asked, memory._store.search(self.scope, selection)
 
     def ask(
         self,
@@ -300,19 +423,28 @@ class ScopedMemory:
         tokens of memories it may see; `as_of`, `known_at` and `where` are those of `search`.
 
         A `model` named here that fails raises its ModelError. When that of `Memory.open` fails, the answer is
-        extractive and `Answer.problem` says why. The store is never touched. Raises InputError.
+        extractive and `Answer.problem` says why. No memory changes; replies are recorded, with what the model was shown
+        as their lineage, so that the same question about the same memories costs nothing. Raises InputError.
         """
         memory = self._memory
         text, limits, selection = question_of(question), limits_of(None, budget), selection_of(as_of, known_at, where)
         now = parse_moment(options.now, "now") if options.now is not None else utc(memory._clock())
+        seen: list[int] = []
+
+        def search(query: str) -> Hits:
+            hits, rows = self._found(query, limits, selection, now)
+            seen.extend(rows)
+            return hits
+
         sources = Sources(
-            search=lambda query: self._found(query, limits, selection, now),
-            embedder=memory._embedder,
-            versions=self.history,
+            search,
+            memory._embedder,
+            self.history,
+            logged=lambda reader: Logged(reader, memory._store, self.scope, "ask", seen, memory._clock),
         )
         if model is None and memory._model is not None:
             return ask_or_quote(text, now, budget, options, sources, memory._model)
-        return ask(text, now, budget, options, sources, model_named(model))
+        return ask(text, now, budget, options, sources, model_named(model, memory._place))
 
     def summarise(self) -> str | None:
         """Have the language model write summaries and keywords of what was said since the last time, for a recipe that
@@ -320,7 +452,7 @@ class ScopedMemory:
         memory = self._memory
         if memory._model is None or not any(isinstance(one, Granularity) for one in memory._recipe_organisers):
             raise InputError('summaries need a model and a recipe: Memory.open(…, recipe="memgas", model="…")')
-        around = Around(self.scope, memory._embedder, memory._model, partial(memory._views.of, self.scope))
+        around = memory._around(self.scope, memory._embedder, memory._model)
         return memory.settle(self.scope) or catch_up(memory._store, (Summaries(),), around, memory._clock)
 
     def get(self, id: str) -> Cube:
@@ -351,6 +483,10 @@ class ScopedMemory:
     def history(self, id: str) -> list[Change]:
         """All versions of a cube and what happened to them, oldest first."""
         return [Change(at, what, cube) for at, what, cube in self._memory._store.history(self.scope, id)]
+
+    def costs(self, since: datetime | str | None = None) -> list[Spent]:
+        """What language models took for this user, by purpose, model and day (UTC)."""
+        return self._memory._store.spent(self.scope, parse_moment(since, "since") if since is not None else None)
 
     def forget(self, id: str | Sequence[str]) -> None:
         """Hide cubes from recall. `restore` undoes it. Raises NotFound or StateError; then nothing is hidden."""
@@ -386,12 +522,23 @@ class ScopedMemory:
         left = sorted(path for path in known - {path.resolve() for path in named} if path.exists())
         return Erasure(erased.ids, erased.counts, remnants, tuple(named), tuple(left))
 
-    def list(self, *, limit: int = 20, where: Mapping[str, Any] | None = None, origin: str = "source") -> list[Cube]:
-        """The newest cubes of an origin: episodes, or what an organiser ("windows") derived."""
+    def list(
+        self,
+        *,
+        limit: int = 20,
+        where: Mapping[str, Any] | None = None,
+        origin: str = "source",
+        before: str | None = None,
+    ) -> list[Cube]:
+        """The newest cubes of an origin: episodes, or what an organiser ("windows") derived.
+
+        `before` is the id of the last cube of the page before. Raises InputError, or NotFound for that id.
+        """
         whole("limit", limit)
         if not isinstance(origin, str) or not is_unicode(origin):
             raise InputError(f"origin={brief(origin)} is not the name of an origin, such as source or windows")
-        return self._memory._store.newest(self.scope, Selection(where={} if where is None else where), limit, origin)
+        selection = Selection(where={} if where is None else where)
+        return self._memory._store.newest(self.scope, selection, limit, origin, before)
 
     def _backup(self, path: Path) -> SQLiteStore:
         """A backup, opened. Raises InputError when there is none."""
@@ -406,7 +553,8 @@ def hit_of(cube: Cube, place: int, pool: Any) -> Hit:
         name: round(float(values[place]), 4) for name, values in pool.columns.items() if name != "score"
     }
     row = int(pool.rows[place])
-    why |= {name: by_row[row] for name, by_row in pool.notes.items() if row in by_row}
+    told = {name: by_row.get(row) for name, by_row in pool.notes.items()}
+    why |= {name: note for name, note in told.items() if note is not None}
     return Hit(
         id=cube.id,
         text=cube.text,
@@ -443,14 +591,15 @@ def selection_of(
     )
 
 
-def model_named(model: ChatModel | str | None) -> ChatModel | None:
-    """The model to read with, None for answers without one. Raises ModelMissing or InputError for a name."""
+def model_named(model: ChatModel | str | None, store: Path | None = None) -> ChatModel | None:
+    """The model to read with, None for answers without one; `store` is the file beside which memorist.toml may lie.
+    Raises ModelMissing or InputError for a name."""
     if model is None or model == EXTRACTIVE:
         return None
     if isinstance(model, str):
-        from memorist.models.local import LocalModel
+        from memorist.models.naming import chat_named
 
-        return LocalModel(model.removeprefix("local:"))
+        return chat_named(model, store=store)
     return model
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from memorist.errors import InputError
 from memorist.organise.granularity import Granularity
-from memorist.organise.protocol import RecipeOrganiser
+from memorist.organise.graph import FactOrganiser
+from memorist.organise.protocol import OwnVectors, RecipeOrganiser
+from memorist.recall.associate import Associate
 from memorist.recall.candidates import dated, dense, dense_seeds, lexical, lexical_seeds, neighbours
 from memorist.recall.order import worthwhile
 from memorist.recall.pool import Stage
@@ -29,6 +31,25 @@ class Recipe:
     stages: tuple[Stage, ...]
     organisers: tuple[Callable[[], RecipeOrganiser], ...] = ()
 
+
+def english_facts() -> RecipeOrganiser:
+    """The organiser of the fact graph. Raises ModelMissing without its extra."""
+    from memorist.organise.extract.english import EnglishGrammar
+
+    return FactOrganiser(EnglishGrammar())
+
+
+ABLATIONS: Mapping[str, Mapping[str, Associate]] = {
+    "hipporag2": {
+        "no-synonyms": Associate(synonyms=False),
+        "no-passages": Associate(passages=0.0),
+        "no-filter": Associate(recognise=0.0),
+        "no-words": Associate(words=False),
+        "no-specificity": Associate(specificity=False),
+        "node": Associate(start="phrases"),
+    }
+}
+"""What `NAME:ABLATION` leaves out of a recipe, for comparison."""
 
 RECIPES: Mapping[str, Recipe] = {
     recipe.name: recipe
@@ -52,6 +73,12 @@ RECIPES: Mapping[str, Recipe] = {
         Recipe("lexical", "BM25 over turns", (lexical, by_words, ordered, budgeted)),
         Recipe("dense", "cosine over turns", (dense, by_meaning, ordered, budgeted)),
         Recipe("rrf", "BM25 and cosine over turns, by reciprocal ranks", (lexical, dense, by_ranks, ordered, budgeted)),
+        Recipe(
+            "hipporag2",
+            "facts lead to phrases, these to passages, by personalised PageRank (HippoRAG 2)",
+            (Associate(), ordered, budgeted),
+            (english_facts,),
+        ),
         Recipe("hybrid", "BM25 and cosine over turns, half each", (lexical, dense, by_both, ordered, budgeted)),
     )
 }
@@ -59,6 +86,20 @@ RECIPES: Mapping[str, Recipe] = {
 
 def recipe_named(name: str) -> Recipe:
     """The recipe, or InputError with those there are."""
-    if name not in RECIPES:
+    base, _, without = name.partition(":")
+    if base not in RECIPES:
         raise InputError(f"there is no recipe {name!r}; choose one of {', '.join(RECIPES)}")
-    return RECIPES[name]
+    if not without:
+        return RECIPES[base]
+    known = ABLATIONS.get(base, {})
+    if without not in known:
+        raise InputError(f"there is no ablation {name!r}; {base} has {', '.join(known) or 'none'}")
+    recipe = RECIPES[base]
+    stages = tuple(known[without] if isinstance(stage, Associate) else stage for stage in recipe.stages)
+    return replace(recipe, name=name, stages=stages)
+
+
+def derived_anew() -> list[str]:
+    """Origins whose cubes are derived again when the embedder changes: their vectors are not those of their texts."""
+    makers = {make for recipe in RECIPES.values() for make in recipe.organisers}
+    return sorted(organiser.name for make in makers if isinstance(organiser := make(), OwnVectors))

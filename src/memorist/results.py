@@ -43,6 +43,22 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class Extracts:
+    """What an extraction from elsewhere brought: to how many episodes, how many facts, of how many passages.
+
+    `unmatched` passages are not in this memory; `rejected` counts broken facts by reason. `problem` says why the graph
+    was not brought up to date; the next call tries again.
+    """
+
+    episodes: int
+    facts: int
+    passages: int
+    unmatched: int
+    rejected: Mapping[str, int]
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """An episode that speaks to a query. `why` names what each recall stage made of it."""
 

@@ -47,11 +47,13 @@ class AskOptions:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What an answer is made from: a search, the embedder, and the versions of a cube."""
+    """What an answer is made from: a search, the embedder, and the versions of a cube. `logged` is a model whose
+    replies are recorded, as made from all that was found so far."""
 
     search: Callable[[str], Hits]
     embedder: Embedder
     versions: Versions
+    logged: Callable[[ChatModel], ChatModel]
 
 
 def ask(
@@ -63,7 +65,7 @@ def ask(
     else:
         asked = Asked(question, now, options.seconds, options.cancel, options.on_text)
         within = steps.Within(budget, options.steps, options.tokens)
-        answer = steps.answer(asked, sources.search, model, within)
+        answer = steps.answer(asked, sources.search, lambda: sources.logged(model), within)
     return replace(answer, conflicts=conflicts(answer.citations, answer.hits, sources.versions))
 
 

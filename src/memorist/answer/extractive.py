@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from memorist.answer.confidence import confidence_of, evidence_of
 from memorist.answer.dates import date_of, day_of
 from memorist.answer.sentences import sentences
+from memorist.answer.whose import asked_about, speaks_of
 from memorist.models.embedder import Embedder, Vectors
 from memorist.results import Answer, Citation, Hit, Hits, Sentence
 from memorist.store.terms import query_terms
@@ -45,13 +46,16 @@ class Weighed:
 
 
 def answer(question: str, hits: Hits, embedder: Embedder) -> Answer:
-    """The best supporting sentences of the hits, or UNKNOWN when the evidence is weak."""
+    """The best supporting sentences of the hits, or UNKNOWN when the evidence is weak, or the best of it speaks of
+    another person than the question."""
     if not hits:
         return Answer(UNKNOWN, (), METHOD, 0.0, False, hits)
     (vector,) = embedder.embed([question])
     ranked = rank(question, vector, hits, embedder)
     confidence = confidence_of(evidence_of(hits, ranked[0].cosine if ranked else 0.0))
-    if confidence < KNOWN or not ranked:
+    who = asked_about(question, (hit.speaker for hit in hits))
+    anothers = bool(ranked) and who is not None and not speaks_of(ranked[0].hit, who)
+    if confidence < KNOWN or not ranked or anothers:
         return Answer(UNKNOWN, (), METHOD, confidence, False, hits)
     chosen = choose(ranked)
     when = intent(question, hits[0].at).asks_when

@@ -45,11 +45,15 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a reader replies: whether the memories hold the answer, the answer alone, and the sentences that give it."""
+    """What a reader replies: whether the memories hold the answer, the sentences that give it, and it alone.
+
+    The sentences come first: a small model that has cited its evidence gives a better answer than one that cites
+    evidence for its answer (docs/results/reading.md).
+    """
 
     known: bool
-    answer: str
     sentences: list[Said]
+    answer: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +118,8 @@ def schema_for(handles: int) -> dict[str, Any]:
     )
     return closed(
         known={"type": "boolean"},
-        answer={"type": "string", "maxLength": LONGEST_ANSWER},
         sentences={"type": "array", "items": sentence, "maxItems": MOST_SENTENCES},
+        answer={"type": "string", "maxLength": LONGEST_ANSWER},
     )
 
 

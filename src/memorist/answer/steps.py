@@ -37,15 +37,15 @@ class Within:
     tokens: int
 
 
-def answer(asked: Asked, search: Callable[[str], Hits], model: ChatModel, within: Within) -> Answer:
+def answer(asked: Asked, search: Callable[[str], Hits], model: Callable[[], ChatModel], within: Within) -> Answer:
     """The model's answer after as many searches as it takes, each on record in `Answer.steps`. `asked.seconds` bound
-    all of it. Raises ModelError."""
+    all of it; `model` gives the model anew for each call, as what it is shown grows. Raises ModelError."""
     deadline = time.monotonic() + asked.seconds
     searches = [search(asked.question)]
     steps = [Step(asked.question, len(searches[0]))]
     while len(steps) < within.steps:
         limited = replace(asked, seconds=max(0.0, deadline - time.monotonic()))
-        query, usage = missing(limited, merged(searches), model, within.budget, [step.query for step in steps])
+        query, usage = missing(limited, merged(searches), model(), within.budget, [step.query for step in steps])
         steps[-1] = replace(steps[-1], usage=steps[-1].usage + usage)
         used = spent(steps)
         if query is None or used.prompt_tokens + used.reply_tokens >= within.tokens:
@@ -57,7 +57,7 @@ def answer(asked: Asked, search: Callable[[str], Hits], model: ChatModel, within
         if not new:
             break
     limited = replace(asked, seconds=max(0.0, deadline - time.monotonic()))
-    found = read(limited, merged(searches), model, within.budget)
+    found = read(limited, merged(searches), model(), within.budget)
     return replace(found, steps=tuple(steps), usage=found.usage + spent(steps))
 
 

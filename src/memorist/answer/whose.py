@@ -17,21 +17,22 @@ CALLS = re.compile(
     re.IGNORECASE,
 )
 CALLED = re.compile(r"\s*(?:[,.!?;:…-]|$|\[)")
+NAMELESS = "user"
 CAPITALISED = re.compile(r"\b[A-Z]\w{2,}")
 
 
 def asked_about(question: str, speakers: Iterable[str | None]) -> str | None:
-    """The one speaker that a question names, None when it names none or several."""
-    named = {one for one in speakers if one and re.search(rf"\b{re.escape(one)}\b", question)}
+    """The one speaker that a question names, in small letters; None when it names none or several."""
+    named = {one.casefold() for one in speakers if one and re.search(rf"\b{re.escape(one)}\b", question)}
     return named.pop() if len(named) == 1 else None
 
 
 def speaks_of(hit: Hit, person: str) -> bool:
     """Whether a person said it, or is named in it (`Mel` for Melanie, too) other than to be called."""
-    if hit.speaker == person or hit.speaker is None:
+    if hit.speaker is None or hit.speaker.casefold() in (person.casefold(), NAMELESS):
         return True
     return any(
-        person.lower().startswith(name[0].lower()) and not is_call(hit.text, name)
+        person.casefold().startswith(name[0].lower()) and not is_call(hit.text, name)
         for name in CAPITALISED.finditer(hit.text)
     )
 

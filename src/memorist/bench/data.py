@@ -27,7 +27,7 @@ def sources(suites: Sequence[Suite], data: Sequence[str], common: Source) -> lis
         suite, equals, path = one.partition("=")
         if equals and suite in {each.name for each in suites}:
             named.setdefault(suite, []).append(located(path))
-        elif Path(one).is_dir():
+        elif Path(one).is_dir() and any(each.file and (Path(one) / each.file).exists() for each in suites):
             folder = Path(one)
         elif len(suites) == 1:
             named.setdefault(suites[0].name, []).append(located(one))

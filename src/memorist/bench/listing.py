@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from memorist.bench.readers import READERS
-from memorist.bench.suites import SUITES
+from memorist.bench.suites import MISSING, SUITES
 from memorist.recipes import RECIPES
 
 
@@ -26,6 +26,8 @@ def show_all(console: Console) -> None:
     console.print(table)
     console.print(
         f"readers: {', '.join(READERS)}, or a model such as local:smollm2-135m\n"
-        "also measured: bench answers, bench scale",
+        "also measured: bench answers, bench changes, bench scale",
         highlight=False,
     )
+    for name, reason in MISSING.items():
+        console.print(f"cannot be run: {name}: {reason}", highlight=False)

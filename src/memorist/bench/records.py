@@ -20,6 +20,7 @@ class Setting:
     suite: str
     system: str
     reader: str
+    judge: str | None
     embedder: str
     k: int | None
     budget: int | None

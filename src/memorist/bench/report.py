@@ -13,12 +13,14 @@ from rich.console import Console
 from rich.table import Table
 
 from memorist import __version__
-from memorist.bench.rows import Row
+from memorist.bench.judges import judge_named
+from memorist.bench.rows import ALL, Row
 from memorist.bench.run import Measured, Plan, code
-from memorist.bench.suite import ALL
+from memorist.bench.streams import Learned
 
 COSTS = (
     "tokens", "search_ms_p50", "search_ms_p95", "read_ms_p50", "read_calls", "read_tokens", "read_cost",
+    "judge_calls", "judge_tokens", "judge_seconds",
     "add_seconds", "add_embedding_seconds", "add_calls", "add_tokens", "add_cost", "store_bytes",
 )  # fmt: skip
 """What is not quality: it varies from run to run, or is better when it is less."""
@@ -55,6 +57,8 @@ def overall(one: Measured, names: Sequence[str], title: str) -> Table:
         table.add_column(column, justify="left" if column == "recipe" else "right")
     values = {(row.recipe, row.budget, row.metric): row.value for row in one.rows if row.category == ALL}
     for system, budget in settings_of(one.rows):
+        if not any((system, budget, name) in values for name in (*names, "invalid")):
+            continue  # a reference costs nothing
         cells = [shown(name, values.get((system, budget, name), values.get((system, 0, name)))) for name in names]
         if (system, budget, "invalid") in values:
             cells = ["invalid", *("" for _ in names[1:])]
@@ -64,7 +68,7 @@ def overall(one: Measured, names: Sequence[str], title: str) -> Table:
 
 def settings_of(rows: Iterable[Row]) -> list[tuple[str, int]]:
     """Systems and budgets under which questions were asked, in order."""
-    return list(dict.fromkeys((row.recipe, row.budget) for row in rows if row.metric in ("tokens", "invalid")))
+    return list(dict.fromkeys((row.recipe, row.budget) for row in rows if row.metric not in COSTS))
 
 
 def by_category(one: Measured) -> Table | None:
@@ -133,11 +137,40 @@ def document(measured: Sequence[Measured], plan: Plan, command: str | None = Non
         "seed": sources[0].seed,
         "embedder": plan.embedder,
         "reader": plan.reader or sorted({one.suite.reader for one in measured}),
+        "judge": judge.about if (judge := judge_named(plan.judge)) else None,
         "version": __version__,
         "code": code(),
         "machine": machine(),
         "rows": [asdict(row) for one in measured for row in one.rows],
         "records": [asdict(record) for one in measured for record in one.records],
+    }
+
+
+def stream_document(learned: Sequence[Learned], plan: Plan, command: str | None = None) -> dict[str, object]:
+    """Streams as one JSON document: measures as rows, and the matrix of each system."""
+    sources = [source for _, source in plan.suites]
+    return {
+        "suite": f"{learned[0].suite.name} stream",
+        "data": [str(file) for source in sources for file in source.files],
+        "command": command,
+        "seed": sources[0].seed,
+        "embedder": plan.embedder,
+        "version": __version__,
+        "code": code(),
+        "machine": machine(),
+        "rows": [asdict(row) for one in learned for row in one.rows],
+        "matrices": [
+            {
+                "suite": one.suite.name,
+                "about": one.suite.about,
+                "metric": one.suite.headline,
+                "recipe": one.system,
+                "matrix": one.matrix,
+                "before": one.before,
+                "alone": one.alone,
+            }
+            for one in learned
+        ],
     }
 
 

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from memorist.bench.records import Adding, Record
-from memorist.bench.suite import ALL
+
+ALL = "all"
+"""The category that stands for all questions with a metric."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ def group_rows(suite: str, system: str, budget: int, group: Sequence[Record]) ->
         for category in sorted(by_category.keys() - {ALL}):
             yield row(metric, mean(by_category[category]), len(by_category[category]), category)
         yield row(metric, mean(values), len(values))
+    if group[0].k is None and group[0].budget is None:
+        return  # nothing was searched: a reference
     yield row("tokens", mean([record.tokens for record in group]), len(group))
     searched = [record.search_ms for record in group]
     yield row("search_ms_p50", percentile(searched, 50), len(group))

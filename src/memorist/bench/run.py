@@ -18,15 +18,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 import memorist
 from memorist.bench.audit import Audit, audit
+from memorist.bench.judges import judge_named
 from memorist.bench.readers import READERS, Reader, Reading, check_reader, reader_named
 from memorist.bench.records import Adding, Journal, Record, Setting
 from memorist.bench.rows import Row, added_rows, rows_of
-from memorist.bench.suite import Dataset, Outcome, Source, Suite, Task
+from memorist.bench.suite import Corpus, Dataset, Outcome, Source, Suite, Task
 from memorist.bench.system import Found, RecipeSystem, System
 from memorist.bench.vectors import Remembering
 from memorist.errors import InputError
 from memorist.models.known import DEFAULT, embedder_named
 from memorist.recall.pool import Limits
+from memorist.results import Hits
 
 CHUNK = 25
 """Questions that a worker takes at a time."""
@@ -34,15 +36,24 @@ CHUNK = 25
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to measure. Without `limits` or `reader` each suite has its own; `make` opens a system over a folder."""
+    """What to measure. Without `limits` or `reader` each suite has its own; `judge` names a model that judges answers
+    beside the deterministic measures; `make` opens a system over a folder; `openie` is a ready-made extraction for
+    recipes with a fact graph."""
 
     suites: Sequence[tuple[Suite, Source]]
     systems: Sequence[str]
     limits: Sequence[Limits] | None = None
     reader: str | None = None
+    judge: str | None = None
     embedder: str = DEFAULT
     workers: int = 1
-    make: Callable[[str, Path, str], System] = RecipeSystem
+    openie: Path | None = None
+    make: Callable[[str, Path, str], System] | None = None
+
+    @property
+    def opening(self) -> Callable[[str, Path, str], System]:
+        """How a system is opened over a folder."""
+        return self.make or partial(RecipeSystem, openie=self.openie)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +70,9 @@ def run(plan: Plan, journal: Journal, console: Console) -> list[Measured]:
     """Measure everything that the plan names."""
     if plan.reader is not None:
         check_reader(plan.reader)
+    judge = judge_named(plan.judge)
+    if judge is not None:
+        console.print(f"judge: {judge.about}", highlight=False)
     with bars(console) as progress:
         return [measure(plan, suite, source, journal, progress) for suite, source in plan.suites]
 
@@ -77,13 +91,32 @@ def measure(plan: Plan, suite: Suite, source: Source, journal: Journal, progress
         adding = journal.adding(settings[0].key())
         rows += added_rows(suite.name, system, adding, dataset.items) if adding else []
         records += [found for one in settings for task in dataset.tasks if (found := journal.get(one.key(task.id)))]
-    return Measured(suite, dataset, tuple(records), (*rows_of(records), *rows))
+    records += references(suite, dataset, source.seed)
+    results = rows_of(records)
+    return Measured(suite, dataset, tuple(records), (*results, *suite.totals(results), *rows))
+
+
+def references(suite: Suite, dataset: Dataset, seed: int) -> Iterator[Record]:
+    """What is reached without a memory, scored like the rest."""
+    for name, answer in suite.references(dataset).items():
+        setting = Setting(suite.name, name, "none", None, "none", None, None, seed, dataset.digest, code())
+        for task in dataset.tasks:
+            outcome = answer(task)
+            reading = Reading(outcome.answer, outcome.known)
+            found = Found((), "", Hits([], task.question), 0.0)
+            checked = Audit(0, outcome.ranked, outcome.whole, None)
+            yield record_of(setting, task, found, checked, reading, dict(suite.score(task, outcome)))
 
 
 def settings_of(plan: Plan, suite: Suite, system: str, seed: int, data: str) -> list[Setting]:
     """A setting for each limit."""
     reader, limits = plan.reader or suite.reader, plan.limits or suite.limits
-    return [Setting(suite.name, system, reader, plan.embedder, one.k, one.budget, seed, data, code()) for one in limits]
+    if plan.openie is not None:
+        data = f"{data}:{hashlib.sha256(plan.openie.read_bytes()).hexdigest()[:16]}"
+    return [
+        Setting(suite.name, system, reader, plan.judge, plan.embedder, one.k, one.budget, seed, data, code())
+        for one in limits
+    ]
 
 
 def ask(
@@ -92,7 +125,7 @@ def ask(
     """Add the corpora to a system, and ask what the journal does not hold yet."""
     first = settings[0]
     with tempfile.TemporaryDirectory(prefix="memorist-bench-") as folder:
-        make = partial(plan.make, first.system, Path(folder), plan.embedder)
+        make = partial(plan.opening, first.system, Path(folder), plan.embedder)
         bar = progress.add_task(f"{suite.name}: {first.system} adds", total=dataset.items)
         with closing(make()) as system:
             added = system.add(list(dataset.corpora.values()), counted(progress, bar, dataset.items))
@@ -100,9 +133,11 @@ def ask(
         progress.remove_task(bar)
         missing = [(one, task) for one in settings for task in dataset.tasks if journal.get(one.key(task.id)) is None]
         bar = progress.add_task(f"{suite.name}: {first.system} answers", total=len(missing))
-        open_asker = partial(Asker, make, suite.score, first.reader, plan.embedder)
-        chunk = CHUNK if first.reader in READERS else 1  # what a model said is on disk before the next question
-        for records in spread(open_asker, parts(dataset, missing, chunk), plan.workers):
+        open_asker = partial(Asker, make, suite.score, first.reader, plan.judge, plan.embedder)
+        chunk = (
+            CHUNK if first.reader in READERS and plan.judge is None else 1
+        )  # what a model said is on disk before the next question
+        for records in spread(open_asker, parts_of_jobs(dataset.corpora, missing, chunk), plan.workers):
             journal.add(records)
             progress.advance(bar, len(records))
         progress.remove_task(bar)
@@ -134,13 +169,13 @@ class Part:
     labels: Mapping[str, str]
 
 
-def parts(dataset: Dataset, missing: Sequence[Job], chunk: int) -> Iterator[Part]:
+def parts_of_jobs(corpora: Mapping[str, Corpus], missing: Sequence[Job], chunk: int) -> Iterator[Part]:
     """The jobs, by corpus and a chunk at a time."""
     by_corpus: dict[str, list[Job]] = {}
     for job in missing:
         by_corpus.setdefault(job[1].corpus, []).append(job)
     for name, jobs in by_corpus.items():
-        items = dataset.corpora[name].items
+        items = corpora[name].items
         texts = {item.key: item.text for item in items}
         labels = {item.key: item.label for item in items if item.label is not None}
         for start in range(0, len(jobs), chunk):
@@ -150,11 +185,12 @@ def parts(dataset: Dataset, missing: Sequence[Job], chunk: int) -> Iterator[Part
 class Asker:
     """A system and a reader, opened in the process that asks; checks, scores and records what comes back."""
 
-    def __init__(self, make: Callable[[], System], score: Score, reader: str, embedder: str) -> None:
+    def __init__(self, make: Callable[[], System], score: Score, reader: str, judge: str | None, embedder: str) -> None:
         self._system = make()
         self._score = score
         self._embedder = Remembering(embedder_named(embedder))
         self._reader: Reader = reader_named(reader, self._embedder)
+        self._judge = judge_named(judge)
 
     def ask(self, part: Part) -> list[Record]:
         """The records of a part, in its order."""
@@ -165,6 +201,8 @@ class Asker:
             reading = Reading() if checked.invalid else self._reader.read(task, found, part.labels)
             outcome = Outcome(checked.ranked, checked.whole, reading.answer, reading.known)
             metrics = {} if checked.invalid else {**self._score(task, outcome), **reading.measures}
+            if self._judge is not None and not checked.invalid:
+                metrics |= self._judge.measures(task, reading.answer, reading.known)
             records.append(record_of(setting, task, found, checked, reading, metrics))
         return records
 

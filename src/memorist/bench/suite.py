@@ -16,15 +16,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from memorist.bench.rows import ALL, Row
 from memorist.cube import Role
 from memorist.errors import InputError
 from memorist.recall.pool import Limits
 
 Kind = Literal["open", "choice", "label", "rank"]
 """What is asked for: a text, one of `choices`, the label that like items bear, or a ranking of items."""
-
-ALL = "all"
-"""The category that stands for all questions with a metric."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +107,10 @@ class Outcome:
     known: bool
 
 
+Reference = Callable[[Task], Outcome]
+"""What is possible without a memory, such as guessing what is most common."""
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """Where a loader reads, how much of it, and the seed for what it draws or generates."""
@@ -124,7 +126,7 @@ class Suite:
     """A benchmark. `file` is where its data stand in a folder of data sets, None when it makes its own.
 
     `limits` are what a system may return, and `reader` who answers, when nobody says; `headline` is the metric that a
-    short table shows.
+    short table shows. `references` make baselines that need no memory; `totals` adds rows made of others.
     """
 
     name: str
@@ -136,6 +138,8 @@ class Suite:
     headline: str
     reader: str = "extractive"
     categories: Mapping[str, str] = field(default_factory=dict)
+    totals: Callable[[Sequence[Row]], Sequence[Row]] = lambda rows: ()
+    references: Callable[[Dataset], Mapping[str, Reference]] = lambda dataset: {}
 
 
 def astuple_sorted(task: Task) -> Iterator[object]:

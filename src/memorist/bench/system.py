@@ -15,6 +15,7 @@ from typing import Protocol
 from memorist.bench.suite import Corpus, Item
 from memorist.bench.vectors import Remembering
 from memorist.cube import Observation
+from memorist.errors import InputError
 from memorist.memory import Memory, ScopedMemory
 from memorist.models.embedder import Embedder
 from memorist.models.known import DEFAULT, embedder_named
@@ -74,12 +75,13 @@ class System(Protocol):
 
 
 class RecipeSystem:
-    """A recipe in a store of ours, a user for each corpus."""
+    """A recipe in a store of ours, a user for each corpus. `openie` is a ready-made extraction for its fact graph."""
 
-    def __init__(self, recipe: str, folder: Path, embedder: str = DEFAULT) -> None:
+    def __init__(self, recipe: str, folder: Path, embedder: str = DEFAULT, openie: Path | None = None) -> None:
         self.name = recipe
         self.embedder: Embedder = Remembering(embedder_named(embedder))
-        self._path = folder / f"{recipe}.db"
+        self._openie = openie
+        self._path = folder / f"{recipe.replace(':', '-')}.db"
         self._now = WHEN
         self._memory = Memory.open(self._path, embedder=self.embedder, recipe=recipe, clock=lambda: self._now)
         self._warm: set[str] = set()
@@ -89,10 +91,23 @@ class RecipeSystem:
         before = embedding_of(self.embedder)
         begin = time.perf_counter()
         for corpus in corpora:
-            self.scope(corpus.name).add([observation(item) for item in corpus.items], progress=progress)
+            self._add(corpus, progress)
         wall = time.perf_counter() - begin
         saved, spent = (now - then for now, then in zip(embedding_of(self.embedder), before))
         return Added(wall + saved, saved + spent, bytes_of(self._path.parent))
+
+    def _add(self, corpus: Corpus, progress: Callable[[int], None]) -> None:
+        """One corpus; with a ready-made extraction nothing is extracted before that is there."""
+        observations = [observation(item) for item in corpus.items]
+        if self._openie is None:
+            self.scope(corpus.name).add(observations, progress=progress)
+            return
+        with Memory.open(self._path, embedder=self.embedder, recipe="dense", clock=lambda: self._now) as plain:
+            plain.scope(user=corpus.name).add(observations, progress=progress)
+            plain.scope(user=corpus.name).extract(self._openie)
+        problem = self._memory.settle(self.scope(corpus.name).scope)
+        if problem:
+            raise InputError(f"{self.name} could not use {self._openie}: {problem}")
 
     def scope(self, corpus: str) -> ScopedMemory:
         """The memory of a corpus's owner."""

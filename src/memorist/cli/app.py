@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from cyclopts import App, Group, Parameter
 
 from memorist import __version__
-from memorist.cli import bench, data, read, store, write
+from memorist.cli import bench, data, graph, models, read, serve, store, write
 
 HELP = """A memory for language models that keeps learning: one file, no server, no key.
 
@@ -33,16 +33,20 @@ app = App(
 GROUPS: Mapping[str, Mapping[str, App | Callable[..., int]]] = {
     "Remember": {"add": write.add},
     "Recall": {"search": read.search, "ask": read.ask, "list": read.list_, "get": read.get, "history": read.history},
+    "Associate": {"graph": graph.graph, "extract": graph.extract},
     "Change": {"update": write.update, "forget": write.forget, "restore": write.restore, "erase": write.erase},
     "The store": {
         "export": store.export,
         "import": store.import_,
         "backup": store.backup,
         "compact": store.compact,
+        "reembed": store.reembed,
         "verify": store.verify,
         "doctor": store.doctor,
         "scopes": store.scopes,
     },
+    "Serve": {"serve": serve.serve, "keys": serve.keys},
+    "Language models": {"models": models.models, "costs": models.costs},
     "See and measure": {"demo": bench.demo, "bench": bench.bench},
     "Learn": {"data": data.data},
 }

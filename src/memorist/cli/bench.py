@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Group, Parameter
 
@@ -47,10 +47,16 @@ class What:
     "At most so many questions of a suite, drawn by the seed."
     seed: Annotated[int, Parameter(group=MEASURED)] = 0
     "For what is drawn or generated."
+    stream: Annotated[int | None, Parameter(group=MEASURED)] = None
+    "Deliver the data in so many parts, and ask after each about all: what is forgotten, what carries over."
     reader: Annotated[str | None, Parameter(group=MEASURED)] = None
     "Who answers: extractive, or none to measure retrieval alone (default: the suite's own)."
+    judge: Annotated[str | None, Parameter(group=MEASURED)] = None
+    "A language model that judges answers beside the deterministic measures, such as local:qwen2.5-coder-1.5b."
     embedder: Annotated[str, Parameter(group=MEASURED)] = "minilm"
     "minilm, or static."
+    openie: Annotated[Path | None, Parameter(group=MEASURED)] = None
+    "A ready-made extraction for the recipes with a fact graph, in the OpenIE form (default: they extract)."
 
 
 @Parameter(name="*")
@@ -100,15 +106,40 @@ def measure(
     for option, path in (("--json", how.out), ("--html", how.html)):
         writable(path, option)
     plan = plan_of(suites, what, how)
+    if what.stream is not None:
+        return stream(plan, what.stream, how)
     from memorist.bench.records import Journal, journal_beside
-    from memorist.bench.report import document, show, write_json
+    from memorist.bench.report import document, show
     from memorist.bench.run import run
 
     measured = run(plan, Journal(journal_beside(how.out)), console())
     show(measured, console())
-    found = document(measured, plan, shlex.join(["memorist", *sys.argv[1:]]))
+    written(document(measured, plan, shlex.join(["memorist", *sys.argv[1:]])), how)
+    return OK
+
+
+def written(document: Mapping[str, Any], how: How) -> None:
+    """The reports that were asked for."""
+    from memorist.bench.html import page
+    from memorist.bench.report import write_json
+
     if how.out is not None:
-        write_json(found, how.out)
+        write_json(document, how.out)
+    if how.html is not None:
+        how.html.write_text(page(document), encoding="utf-8")
+
+
+def stream(plan: Plan, parts: int, how: How) -> int:
+    """Measure the plan's suites as streams."""
+    if parts < 1:
+        raise InputError(f"--stream {parts} is not a whole number of at least 1")
+    from memorist.bench import streams
+    from memorist.bench.records import Journal, journal_beside
+    from memorist.bench.report import stream_document
+
+    learned = streams.run(plan, parts, Journal(journal_beside(how.out)), console())
+    streams.show(learned, console())
+    written(stream_document(learned, plan, shlex.join(["memorist", *sys.argv[1:]])), how)
     return OK
 
 
@@ -119,21 +150,23 @@ def plan_of(suites: Sequence[str], what: What, how: How) -> Plan:
     from memorist.bench.suite import Source
     from memorist.bench.suites import suites_named
     from memorist.recall.pool import Limits
-    from memorist.recipes import RECIPES, recipe_named
 
     for name, number in (("--workers", how.workers), ("--limit", what.limit)):
         if number is not None and number < 1:
             raise InputError(f"{name} {number} is not a whole number of at least 1")
+    if what.openie is not None and not what.openie.is_file():
+        raise InputError(f"--openie {what.openie} does not exist; name a JSON file with extracted triples")
     budgets = None if what.budget is None else numbers(what.budget, "--budget")
-    names = RECIPES if what.recipe == EVERY else [name.strip() for name in what.recipe.split(",")]
     chosen = available(what.data) if list(suites) == [EVERY] else suites_named(suites)
     return Plan(
         suites=sources(chosen, what.data, Source(corpus=what.corpus, limit=what.limit, seed=what.seed)),
-        systems=[recipe_named(name).name for name in dict.fromkeys(names)],
+        systems=recipes_of(what.recipe),
         limits=None if budgets is None else [Limits(None, budget) for budget in budgets],
         reader=what.reader,
+        judge=what.judge,
         embedder=what.embedder,
         workers=how.workers,
+        openie=what.openie,
     )
 
 
@@ -156,6 +189,33 @@ def answers(*, data: Data, out: Out = None, debug: Debug = False) -> int:
     from memorist.bench.answers import run
 
     run(data, out, console())
+    return OK
+
+
+@bench.command
+def changes(
+    *, recipes: Annotated[str, Parameter(name="--recipe")] = "default", seed: int = 0, out: Out = None,
+    debug: Debug = False,
+) -> int:  # fmt: skip
+    """Measure what becomes of facts that change, are contradicted, or are taken back.
+
+    For example:
+
+        memorist bench changes --recipe default,dense
+
+    Parameters
+    ----------
+    recipes
+        The recipes to compare, such as default,lexical; or all (default: default).
+    seed
+        For the facts, which are generated.
+    out
+        Write the numbers to this file, too.
+    """
+    writable(out)
+    from memorist.bench.changes import run
+
+    run(recipes_of(recipes), seed, out, console())
     return OK
 
 
@@ -245,6 +305,33 @@ def scale(*, sizes: str = "10000,100000", out: Out = None, debug: Debug = False)
 
 
 @bench.command
+def graph(
+    *, sizes: str = "1000,10000,100000", igraph: Path | None = None, out: Out = None, debug: Debug = False
+) -> int:
+    """Measure what the fact graph costs as it grows, and its walk beside scipy's and igraph's.
+
+    For example:
+
+        memorist bench graph --sizes 1000,10000
+
+    Parameters
+    ----------
+    sizes
+        How many passages (default: 1000,10000,100000).
+    igraph
+        A Python that has igraph, to compare with; it runs in a process of its own.
+    out
+        Write the numbers to this file, too.
+    """
+    counts = numbers(sizes, "--sizes")
+    writable(out)
+    from memorist.bench.graph import run
+
+    run(counts, igraph, out, console())
+    return OK
+
+
+@bench.command
 def weights(
     *, models: Annotated[str, Parameter(name="--model")] = "smollm2-135m", out: Out = None, debug: Debug = False
 ) -> int:
@@ -284,6 +371,14 @@ def demo(*, json: bool = False, debug: Debug = False) -> int:
 
     show: Callable[..., int] = run
     return show(console(), json=json)
+
+
+def recipes_of(text: str) -> list[str]:
+    """`default,lexical` or `all` as names, each once. Raises InputError."""
+    from memorist.recipes import RECIPES, recipe_named
+
+    names = RECIPES if text == EVERY else [name.strip() for name in text.split(",")]
+    return [recipe_named(name).name for name in dict.fromkeys(names)]
 
 
 def numbers(text: str, what: str) -> list[int]:

@@ -31,7 +31,7 @@ class StoreOptions:
     json: Annotated[bool, Parameter(group=SHARED)] = False
     "Answer with one JSON document, errors too."
     embedder: Annotated[str | None, Parameter(group=SHARED)] = None
-    "For a new store: minilm (default), or static, which is far faster and finds less."
+    "For a new store: minilm (default), static (far faster, finds less), or another; see docs/guide.md."
     debug: Annotated[bool, Parameter(group=SHARED)] = False
     "Show the traceback of an unexpected error."
 
@@ -82,8 +82,9 @@ class ScopeOptions(StoreOptions):
 
 Model = Annotated[
     str | None,
-    Parameter(group=SHARED, help="The language model, such as local:smollm2-135m."),
+    Parameter(group=SHARED, help="The language model, such as local:smollm2-135m; see: memorist models."),
 ]
+"""For every command that may use one; `memorist.models.naming.chat_named` makes it."""
 
 Where = Annotated[
     tuple[str, ...],

@@ -95,13 +95,12 @@ def ask(
 ) -> int:
     """Answer a question from memory, with sources.
 
-    Without --model the answer is the sentences that carry it. Exit code 1 when the memory does not know.
+    With --model, such as local:qwen2.5-coder-1.5b, a language model answers and is checked; without one the answer is
+    the sentences that carry it. Exit code 1 when the memory does not know.
 
     For example:
 
         memorist ask "Where does Ana live?" --user ana
-
-        memorist ask "Where does Ana live?" --user ana --model local:smollm2-135m
 
     Parameters
     ----------

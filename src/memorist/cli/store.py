@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from memorist.cli import NEGATIVE, OK
 from memorist.cli.options import StoreOptions
 from memorist.cli.render import console, emit, plain, show_checks, show_scopes
 from memorist.config import store_place
-from memorist.errors import StoreError
+from memorist.errors import InputError, StoreError
 
 if TYPE_CHECKING:
     from memorist.results import Check
+    from memorist.store.protocol import Reembedding
+    from memorist.store.sqlite import SQLiteStore
 
 
 def export(path: str, /, *, options: StoreOptions = StoreOptions()) -> int:
@@ -89,6 +94,80 @@ def compact(*, options: StoreOptions = StoreOptions()) -> int:
     return OK
 
 
+def reembed(*, status: bool = False, cancel: bool = False, options: StoreOptions = StoreOptions()) -> int:
+    """Change the store's embedder, while others go on using it.
+
+    All vectors are made anew beside the old ones, then take their place at once. When it is interrupted, the same
+    command goes on where it was.
+
+    For example:
+
+        memorist reembed --embedder static
+
+        memorist reembed --status
+
+    Parameters
+    ----------
+    status
+        Only show how far it is.
+    cancel
+        End what was begun; the old vectors stay.
+    """
+    if status + cancel + bool(options.embedder) != 1:
+        raise InputError("give one of --embedder NAME, --status and --cancel")
+    with stored(options) as store:
+        if cancel:
+            cancelled = store.cancel_reembedding()
+            said = "Cancelled; the old vectors stay." if cancelled else "Nothing was going on."
+            emit({"cancelled": cancelled}) if options.json else console().print(said)
+        elif status:
+            going = store.reembedding()
+            emit({"reembedding": going}) if options.json else console().print(plain(told(going)))
+        else:
+            made = reembedded(store, options)
+            document = {"embedder": options.embedder, "made": made}
+            emit(document) if options.json else console().print(plain(f"The store now has {options.embedder} vectors."))
+    return OK
+
+
+@contextmanager
+def stored(options: StoreOptions) -> Iterator[SQLiteStore]:
+    """The store alone: its old embedder may not be here any more. Raises StoreError when there is none."""
+    from memorist.memory import path_of
+    from memorist.store.sqlite import SQLiteStore
+
+    place = store_place(options.store)
+    if options.missing():
+        raise StoreError(f"there is no store at {place}")
+    with closing(SQLiteStore(path_of(place))) as store:
+        yield store
+
+
+def reembedded(store: SQLiteStore, options: StoreOptions) -> int:
+    """Do it, with a bar; returns how many vectors were made."""
+    from rich.progress import Progress
+
+    from memorist.lifecycle.reembed import reembed
+    from memorist.models.known import embedder_named
+    from memorist.recipes import derived_anew
+
+    embedder = embedder_named(options.embedder or "")
+    with Progress(console=console(), transient=True, disable=options.json or not console().is_terminal) as bar:
+        task = bar.add_task("Vectors", total=None)
+        return reembed(
+            store, embedder, derived_anew(), lambda: datetime.now(timezone.utc),
+            lambda done, total: bar.update(task, completed=done, total=total),
+        )  # fmt: skip
+
+
+def told(going: Reembedding | None) -> str:
+    """How far it is, in a sentence."""
+    if going is None:
+        return "Nothing is going on."
+    name = going.identity.name
+    return f"Re-embedding with {name}, begun {going.began:%d %B %Y %H:%M} UTC: {going.done} of {going.total} vectors."
+
+
 def verify(*, options: StoreOptions = StoreOptions()) -> int:
     """Check every page and reference of the store.
 
@@ -127,7 +206,8 @@ def doctor(*, options: StoreOptions = StoreOptions()) -> int:
 
 def checks_of(options: StoreOptions) -> list[Check]:
     """The doctor's report; without a store, or with one that does not open, of the machine alone."""
-    from memorist.doctor import python, sqlite, weights
+    from memorist.doctor import language_models, python, sqlite, weights
+    from memorist.memory import path_of
     from memorist.models.minilm import MiniLM
     from memorist.results import Check
 
@@ -139,7 +219,7 @@ def checks_of(options: StoreOptions) -> list[Check]:
         store = Check("Store", True, f"none yet at {place}; the first memorist add creates it")
     except StoreError as error:
         store = Check("Store", False, str(error), "name another with --store, or restore a backup")
-    return [python(), sqlite(), weights(MiniLM()), store]
+    return [python(), sqlite(), weights(MiniLM()), store, language_models(path_of(place))]
 
 
 def scopes(*, options: StoreOptions = StoreOptions()) -> int:

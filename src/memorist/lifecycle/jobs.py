@@ -20,6 +20,9 @@ INDEX = "index"
 """The kind of job that embeds and organises episodes."""
 
 
+CHANGED = "the store was re-embedded with another embedder since it was opened; open it again"
+
+
 def settle(
     store: Store,
     scope: Scope,
@@ -30,6 +33,10 @@ def settle(
 ) -> str | None:
     """Do this owner's pending jobs, or the one named. Returns why one failed; it then stays pending."""
     while job := store.claim(scope, utc(clock()), number):
+        # Asked when the job is ours: a later change of embedder takes it away, so that vectors never mix.
+        if store.embedder() not in (None, embedder.identity):
+            store.fail(job, CHANGED)
+            return CHANGED
         try:
             done = store.index(job, *work(store, job, embedder, organisers), utc(clock()))
         except BaseException as error:  # a job ends here: its reason is kept, the episode is safe

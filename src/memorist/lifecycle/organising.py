@@ -7,6 +7,7 @@ from datetime import datetime
 from itertools import groupby
 
 from memorist.cube import Scope, utc
+from memorist.lifecycle.jobs import CHANGED
 from memorist.organise.protocol import Around, RecipeOrganiser
 from memorist.store.protocol import Store, Stretch, Turn
 
@@ -25,6 +26,8 @@ def catch_up(
     for organiser in organisers:
         try:
             while (seen := store.unorganised(around.scope, organiser.name, organiser.batch)).rows:
+                if store.embedder() not in (None, around.embedder.identity):
+                    return CHANGED
                 stretches = stretches_of(store, around.scope, seen.rows, organiser.reach)
                 organised = organiser.organise(stretches, frozenset(seen.rows), around)
                 if store.organise(around.scope, organiser.name, seen, organised, utc(clock())):

@@ -38,6 +38,9 @@ MARK = re.compile(r"<[^<>\s]{1,40}>|\[/?[A-Z_]{2,20}\]")
 BREAK = "\u200b"
 """Put into a mark that somebody wrote, so that it is text to the model and not the end of a turn."""
 
+COMPACT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+"""How llguidance is to write JSON."""
+
 Delta = Mapping[str, Any]
 
 
@@ -56,6 +59,7 @@ class Engine:
 
     def __init__(self, loading: Loading) -> None:
         self._key = secrets.token_urlsafe(24)
+        self._admitted: set[str] = set()
         params = parameters(loading)
         params.api_keys = [self._key]
         try:
@@ -104,6 +108,24 @@ class Engine:
             if len(self.tokens(mark, marks=True)) == 1 < len(self.tokens(mark)):
                 text = text.replace(mark, mark[0] + BREAK + mark[1:])
         return text
+
+    def grammar(self, schema: Mapping[str, Any], name: str) -> str:
+        """A grammar of the JSON that a schema admits, written without line breaks: small models otherwise spend their
+        reply on white space. It is for llguidance, which the binding is built with.
+
+        llama.cpp takes a grammar that it cannot read for none, so a schema is first given where it complains. Raises
+        ModelRefused.
+        """
+        text = json.dumps(dict(schema), ensure_ascii=False)
+        if text not in self._admitted:
+            shape = {"type": "json_schema", "json_schema": {"name": "reply", "schema": json.loads(text)}}
+            body = {"messages": [{"role": "user", "content": "-"}], "max_tokens": 1, "response_format": shape}
+            try:
+                self._server.handle_chat_completions(body)
+            except (RuntimeError, ValueError) as error:
+                raise error_of(str(error), name) from error
+            self._admitted.add(text)
+        return "%llguidance {}\nstart: %json " + json.dumps({**json.loads(text), "x-guidance": COMPACT})
 
     @cached_property
     def properties(self) -> Mapping[str, Any]:
@@ -188,10 +210,3 @@ def error_of(message: str, name: str) -> ModelError:
     if "invalid UTF-8" in message:
         return BadReply(f"{name} wrote bytes that are no text ({message})", name)
     return ModelRefused(f"{name} cannot answer this request: {message}", name)
-
-
-def grammar_of(schema: Mapping[str, Any]) -> str:
-    """A grammar of the JSON that a schema admits, written without line breaks: small models otherwise spend their reply
-    on white space. It is for llguidance, which the binding is built with."""
-    compact = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
-    return "%llguidance {}\nstart: %json " + json.dumps({**schema, "x-guidance": compact})

@@ -13,7 +13,7 @@ from typing import Any
 from memorist.errors import BadReply, ModelMissing
 from memorist.models import weights
 from memorist.models.chat import DEFAULT_SECONDS, Finish, Message, Reply, Request, ToolCall, Usage
-from memorist.models.llamacpp import CONTEXT, Engine, Loading, engine, grammar_of
+from memorist.models.llamacpp import CONTEXT, Engine, Loading, engine
 from memorist.models.toolless import calls_in, tool_schema, tool_turn
 
 FINISH: Mapping[str, Finish] = {"stop": "stop", "length": "length", "tool_calls": "tools"}
@@ -92,16 +92,19 @@ class LocalModel:
     def _body(self, request: Request, loaded: Engine, by_grammar: bool) -> dict[str, Any]:
         """The request as llama.cpp takes it."""
         messages = [wire(message, loaded) for message in request.messages]
+        if not loaded.knows_tools:
+            messages = [toolless(message) for message in messages]
         body: dict[str, Any] = {
             "messages": messages,
             "max_tokens": request.max_tokens,
             "temperature": request.temperature,
             "seed": request.seed,
             "stop": [*request.stop, *(self._weights.stop if self._weights else ())],
+            "cache_prompt": False,  # what was asked before would change the rounding, and with it the reply
         }
         if by_grammar:
-            body["messages"] = [wire(tool_turn(request.tools), loaded), *(toolless(message) for message in messages)]
-            body["grammar"] = grammar_of(tool_schema(request.tools))
+            body["messages"] = [wire(tool_turn(request.tools), loaded), *messages]
+            body["grammar"] = loaded.grammar(tool_schema(request.tools), self.name)
         elif request.tools:
             body["tools"] = [
                 {
@@ -115,7 +118,7 @@ class LocalModel:
                 for tool in request.tools
             ]
         elif request.schema is not None:
-            body["grammar"] = grammar_of(request.schema)
+            body["grammar"] = loaded.grammar(request.schema, self.name)
         return body
 
     def _file(self) -> Path:

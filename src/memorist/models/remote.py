@@ -133,7 +133,11 @@ class RemoteModel:
                         " pip install 'memorist[remote]' (with Python 3.11 or newer)",
                         self.name,
                     ) from None
-                self._vendor_model, http = client(self._endpoint)
+                try:
+                    self._vendor_model, http = client(self._endpoint)
+                except Exception as error:  # whatever a vendor's library misses is for the user to set
+                    problem = str(error).replace(self._endpoint.key or "\x00", "[key]")
+                    raise ModelMissing(f"{self.name} cannot be set up: {problem:.300}", self.name) from None
                 weakref.finalize(self, close, http)
             return self._vendor_model
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -50,6 +51,7 @@ class Granularity:
     name = ORIGIN
     reach = WHOLE
     batch = 512
+    own_vectors: Literal[True] = True
 
     def organise(self, stretches: Sequence[Stretch], changed: frozenset[int], around: Around) -> Organised:
         """Four cubes for each sitting of the sessions that changed; what is no sitting any more is withdrawn."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from memorist.cube import Scope
 from memorist.models.chat import ChatModel
 from memorist.models.embedder import Embedder
-from memorist.store.protocol import Organised, Stretch
-from memorist.store.views import ViewOf
+from memorist.store.protocol import Extracted, Organised, Stretch
+from memorist.store.views import Viewing
 
 
 class Organiser(Protocol):
@@ -31,6 +31,16 @@ class Organiser(Protocol):
         ...
 
 
+@runtime_checkable
+class OwnVectors(Protocol):
+    """An organiser whose cubes' vectors are not simply those of their texts.
+
+    When the store's embedder changes they cannot be made from the cubes, so it derives them again.
+    """
+
+    own_vectors: Literal[True]
+
+
 @dataclass(frozen=True, slots=True)
 class Around:
     """What a recipe's organiser may use beside the turns: whose they are, models, and what was derived before."""
@@ -38,8 +48,10 @@ class Around:
     scope: Scope
     embedder: Embedder
     model: ChatModel | None
-    view: ViewOf
+    view: Viewing
     """`view(origin, make)`: the owner's derived cubes of an origin as a `View`, current."""
+    extracted: Callable[[Sequence[int], Sequence[str]], Mapping[int, Extracted]]
+    """`extracted(rows, digests)`: what is logged of episodes, whose words have these digests."""
 
 
 class RecipeOrganiser(Protocol):

@@ -15,7 +15,7 @@ from memorist.models.embedder import Vectors
 from memorist.store.protocol import Features, Floats, Rows, Searcher, Terms
 from memorist.store.search import distinct
 from memorist.store.terms import query_terms
-from memorist.store.views import ViewOf
+from memorist.store.views import Viewing
 from memorist.times import TimeIntent, intent
 
 
@@ -28,7 +28,7 @@ class Query:
         *,
         embed: Callable[[Sequence[str]], Vectors],
         load: Callable[[Sequence[int]], dict[int, Cube]],
-        view: ViewOf,
+        view: Viewing,
         now: datetime,
         limits: Limits,
     ) -> None:

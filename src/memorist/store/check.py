@@ -74,8 +74,17 @@ def problems_of(db: sqlite3.Connection, dimension: int) -> list[str]:
         problems += [sentence.format(id) for id in found[:SHOWN]]
         if len(found) > SHOWN:
             problems.append(f"… and {len(found) - SHOWN} more like this")
-    wrong = "SELECT COUNT(*) FROM features WHERE vector IS NOT NULL AND length(vector) != ?"
-    (number,) = db.execute(wrong, (2 * dimension,)).fetchone()
+    wrong = "SELECT COUNT(*) FROM features WHERE length(vector) != :size OR length(vectors) % :size != 0"
+    (number,) = db.execute(wrong, {"size": 2 * dimension}).fetchone()
     if number:
         problems.append(f"{number} vectors do not have {dimension} dimensions")
+    beside = (
+        "SELECT COUNT(*) FROM beside WHERE length(vector) IS NOT"
+        " (SELECT 2 * json_extract(value, '$.identity.dimension') FROM meta WHERE name = 'reembedding')"
+    )
+    (number,) = db.execute(beside).fetchone()
+    if number:
+        problems.append(
+            f"{number} vectors lie beside that belong to no re-embedding; end it: memorist reembed --cancel"
+        )
     return problems

@@ -11,7 +11,7 @@ import numpy as np
 
 from memorist.store.moments import micros, moment
 from memorist.store.protocol import Changes, Derived, Kept, Mark, Organised, Unorganised
-from memorist.store.rows import fetch_in
+from memorist.store.rows import dimension_of, fetch_in
 
 CURRENT = "state = 'active' AND superseded_at IS NULL"
 
@@ -37,6 +37,8 @@ def put(db: sqlite3.Connection, owner: int, cube: Derived, now: datetime, revisi
     found = db.execute("SELECT row FROM cubes WHERE id = ?", (cube.id,)).fetchone()
     members = np.array(cube.members, np.int64).tobytes()
     vector = None if cube.vector is None else cube.vector.astype(np.float16).tobytes()
+    vectors = None if cube.vectors is None else cube.vectors.astype(np.float16).tobytes()
+    features = (cube.tokens, members, cube.norm, vector, vectors, cube.data or None)
     if found is None:
         row = db.execute(
             "INSERT INTO cubes (id, owner, agent, session, kind, origin, state, trust, role, text, meta, times, at,"
@@ -45,10 +47,8 @@ def put(db: sqlite3.Connection, owner: int, cube: Derived, now: datetime, revisi
             (cube.id, owner, cube.agent, cube.session, cube.origin, cube.trust, cube.text, meta, at, valid_from)
             + (micros(now), revision),
         ).lastrowid
-        db.execute(
-            "INSERT INTO features (row, tokens, members, norm, vector) VALUES (?, ?, ?, ?, ?)",
-            (row, cube.tokens, members, cube.norm, vector),
-        )
+        sql = "INSERT INTO features (tokens, members, norm, vector, vectors, data, row) VALUES (?, ?, ?, ?, ?, ?, ?)"
+        db.execute(sql, (*features, row))
     else:
         row = found[0]
         db.execute(
@@ -56,8 +56,8 @@ def put(db: sqlite3.Connection, owner: int, cube: Derived, now: datetime, revisi
             " recorded_at = ?, revision = ? WHERE row = ?",
             (cube.trust, cube.text, meta, at, valid_from, micros(now), revision, row),
         )
-        sql = "UPDATE features SET tokens = ?, members = ?, norm = ?, vector = ? WHERE row = ?"
-        db.execute(sql, (cube.tokens, members, cube.norm, vector, row))
+        sql = "UPDATE features SET tokens = ?, members = ?, norm = ?, vector = ?, vectors = ?, data = ? WHERE row = ?"
+        db.execute(sql, (*features, row))
         db.execute("DELETE FROM lineage WHERE child = ?", (row,))
         db.execute("DELETE FROM links WHERE source = ?", (row,))
     db.executemany("INSERT INTO lineage VALUES (?, ?)", [(row, member) for member in dict.fromkeys(cube.members)])
@@ -103,7 +103,13 @@ def unorganised(db: sqlite3.Connection, owner: int, organiser: str, limit: int) 
         " AND kind = 'text' ORDER BY revision, row LIMIT ?"
     )
     found = db.execute(sql, (owner, since.revision, since.row, limit)).fetchall()
-    return Unorganised(tuple(row for _, row in found), since, Mark(*found[-1]) if found else since)
+    return Unorganised(tuple(row for _, row in found), since, Mark(*found[-1]) if found else since, epoch_of(db, owner))
+
+
+def epoch_of(db: sqlite3.Connection, owner: int) -> int:
+    """Counts up when an owner's rows vanish or its vectors become another embedder's."""
+    found = db.execute("SELECT epoch FROM owners WHERE owner = ?", (owner,)).fetchone()
+    return int(found[0]) if found else 0
 
 
 def mark_of(db: sqlite3.Connection, owner: int, organiser: str) -> Mark:
@@ -124,23 +130,36 @@ def changes(db: sqlite3.Connection, owner: int, origin: str, since: int) -> Chan
     revision, epoch = found if found else (0, 0)
     sql = (  # its last condition is that of the index
         "SELECT c.row, c.id, c.text, c.meta, f.members, f.vector, c.state = 'active' AND c.superseded_at IS NULL,"
-        " c.session, c.agent, c.trust, c.at, f.tokens FROM cubes c JOIN features f ON f.row = c.row"
+        " f.vectors, f.data, c.session, c.agent, c.trust, c.at, f.tokens FROM cubes c JOIN features f ON f.row = c.row"
         " WHERE c.owner = ? AND c.origin = ? AND c.revision > ? AND c.origin NOT IN ('source', 'windows')"
         " ORDER BY c.row"
     )
     rows = db.execute(sql, (owner, origin, since)) if revision > since else ()
-    return Changes(tuple(kept_of(*row) for row in rows), revision, epoch)
+    dimension = dimension_of(db)
+    return Changes(tuple(kept_of(dimension, *row) for row in rows), revision, epoch)
 
 
 def kept_of(
-    row: int, id: str, text: str, meta: str, members: bytes, vector: bytes | None, active: int, *rest: object
+    dimension: int,
+    row: int,
+    id: str,
+    text: str,
+    meta: str,
+    members: bytes,
+    vector: bytes | None,
+    active: int,
+    vectors: bytes | None,
+    data: bytes | None,
+    *rest: object,
 ) -> Kept:
     """A derived cube from what the tables hold."""
     session, agent, trust, at, tokens = rest
+    several = np.frombuffer(vectors or b"", np.float16).reshape(-1, dimension)
     unpacked = None if vector is None else np.frombuffer(vector, np.float16).astype(np.float32)
     rows = np.frombuffer(members, np.int64)
     known = {} if meta == "{}" else json.loads(meta)
-    return Kept(row, id, text, known, rows, unpacked, bool(active), session, agent, trust, moment(at), tokens)  # type: ignore[arg-type]
+    header = (session, agent, trust, moment(at), tokens)  # type: ignore[arg-type]
+    return Kept(row, id, text, known, rows, unpacked, bool(active), *header, several, data or b"")  # type: ignore[arg-type]
 
 
 def links(db: sqlite3.Connection, owner: int, kind: str) -> list[tuple[int, int, float]]:

@@ -21,6 +21,7 @@ from memorist.store.reply_log import ReplyLog
 Rows = npt.NDArray[np.int64]
 Terms = npt.NDArray[np.uint32]
 Floats = npt.NDArray[np.float32]
+Halves = npt.NDArray[np.float16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,10 @@ class Derived:
     """A cube that an organiser made. The same `id` again replaces what was derived before, its links too.
 
     `members` are the rows it rests on: when one of them is closed it is hidden, when one is erased it is erased.
-    `vector` is of the store's embedder; the store keeps it as float16.
+    `vector` is that of `text` by the store's embedder; the store keeps it as float16. An organiser that makes it of
+    anything else says so (`OwnVectors`), and derives anew when the embedder changes. `vectors` [n, dimension] are more
+    of the same embedder, of texts that the organiser can tell from the rest of the cube. `data` is its own, and means
+    nothing to the store.
     """
 
     id: str
@@ -99,6 +103,8 @@ class Derived:
     meta: Mapping[str, Any] = field(default_factory=dict)
     vector: Vectors | None = None
     links: tuple[Link, ...] = ()
+    vectors: Halves | None = None
+    data: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +123,8 @@ class Kept:
     trust: Trust
     at: datetime
     tokens: int
+    vectors: Halves
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +154,7 @@ class Unorganised:
     rows: tuple[int, ...]
     since: Mark
     upto: Mark
+    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +163,40 @@ class Organised:
 
     cubes: tuple[Derived, ...] = ()
     withdrawn: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """What an extractor found in an episode: `value` is JSON, `extractor` its name and version.
+
+    `text` is the digest of the episode's words: the same words need not be read twice.
+    """
+
+    extractor: str
+    text: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """What a vector is made of: an episode as it is indexed, or the text of a derived cube, read at a revision."""
+
+    row: int
+    revision: int
+    episode: bool
+    speaker: str | None
+    text: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Reembedding:
+    """A change of the store's embedder that is going on: `done` of `total` vectors are there."""
+
+    identity: Identity
+    began: datetime
+    done: int
+    total: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +254,35 @@ class Erased:
     ids: tuple[str, ...]
     counts: Mapping[str, int]
     texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Whom a server's key stands for: a tenant, or in it a user, or an agent. `rate` is requests a minute, 0 any."""
+
+    id: str
+    name: str
+    tenant: str
+    user: str
+    agent: str
+    rights: tuple[str, ...]
+    rate: int
+    created_at: datetime
+    revoked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A request that may come again: whether this is the first one, and what is known of the first.
+
+    `digest` is the first one's content, `at` its time; `status` and `body` are its answer, None when it was not given.
+    """
+
+    first: bool
+    digest: str
+    at: datetime
+    status: int | None
+    body: Mapping[str, Any] | None
 
 
 class Searcher(Protocol):
@@ -279,7 +351,8 @@ class Store(ReplyLog, Protocol):
     def organise(self, scope: Scope, organiser: str, seen: Unorganised, organised: Organised, now: datetime) -> bool:
         """Write what an organiser derived from `seen` and move its mark, in one transaction.
 
-        False, and nothing is written, when another process has moved the mark meanwhile. A cube of which a member is
+        False, and nothing is written, when another process has moved the mark meanwhile, when rows have vanished or the
+        vectors are another embedder's. A cube of which a member is
         no longer current is left out: the change that closed it comes after the mark.
         """
         ...
@@ -293,6 +366,23 @@ class Store(ReplyLog, Protocol):
 
     def links(self, scope: Scope, kind: str) -> list[tuple[int, int, float]]:
         """An owner's links of a kind between cubes that are active: (source row, target row, weight)."""
+        ...
+
+    def keep_extracted(self, scope: Scope, found: Mapping[int, Extracted]) -> int:
+        """Log what was found in episodes, by row; an earlier log of the same episode is replaced.
+
+        In one transaction, and the episodes count as changed, so that organisers see them anew. It is erased with the
+        episode. Returns how many there were: what is not current any more, or is logged like this already, is left.
+        """
+        ...
+
+    def extracted(self, scope: Scope, rows: Sequence[int], texts: Sequence[str]) -> dict[int, Extracted]:
+        """What is logged for these episodes, by row; else for other episodes of the owner with the same digest of
+        words, which `texts` gives for each row."""
+        ...
+
+    def texts(self, scope: Scope) -> Iterator[tuple[int, str]]:
+        """Row and words of every current episode of the scope, by rising row."""
         ...
 
     def turns(self, scope: Scope, rows: Sequence[int]) -> list[Turn]:
@@ -316,8 +406,11 @@ class Store(ReplyLog, Protocol):
         """Cubes by row, in the given order; rows that are gone, or another's, are left out."""
         ...
 
-    def newest(self, scope: Scope, selection: Selection, limit: int, origin: str) -> list[Cube]:
-        """The newest `limit` cubes of an origin, by `at`."""
+    def newest(
+        self, scope: Scope, selection: Selection, limit: int, origin: str, before: str | None = None
+    ) -> list[Cube]:
+        """The newest `limit` cubes of an origin, by `at`; with `before`, of those that come after this one in that
+        order. Raises NotFound for an unknown `before`."""
         ...
 
     def replace(self, scope: Scope, old: str, draft: Draft, now: datetime, kinds: Sequence[str]) -> str:
@@ -345,6 +438,34 @@ class Store(ReplyLog, Protocol):
         """Each (tenant, user) with its number of episodes; for the store's administrator."""
         ...
 
+    def add_key(self, key: Key, digest: str) -> None:
+        """Keep a server's key under the SHA-256 of its secret."""
+        ...
+
+    def all_keys(self) -> list[Key]:
+        """All keys, oldest first, revoked ones too."""
+        ...
+
+    def key_with(self, digest: str) -> Key | None:
+        """The key with this hash, unless it was revoked."""
+        ...
+
+    def revoke_key(self, id: str, now: datetime) -> bool:
+        """End a key. False when there is none of this id that is not ended already."""
+        ...
+
+    def attempt(self, key: str, name: str, digest: str, now: datetime) -> Attempt:
+        """Begin a request that may come again under this name, or find how the first one went."""
+        ...
+
+    def answered(self, key: str, name: str, status: int, body: Mapping[str, Any]) -> None:
+        """Remember the answer to a request."""
+        ...
+
+    def abandoned(self, key: str, name: str) -> None:
+        """Forget a request that changed nothing."""
+        ...
+
     def check(self) -> list[str]:
         """Everything that is not as it should be; empty when the store is sound."""
         ...
@@ -355,6 +476,41 @@ class Store(ReplyLog, Protocol):
 
     def bind(self, identity: Identity) -> None:
         """Record whose vectors these are. Raises EmbedderMismatch when they are another's."""
+        ...
+
+    def reembedding(self) -> Reembedding | None:
+        """The change of embedder that is going on."""
+        ...
+
+    def begin_reembedding(self, identity: Identity, now: datetime) -> None:
+        """Begin to make vectors of another embedder beside those in use, or go on. Nothing else changes meanwhile.
+
+        Raises StateError when another one's are being made, or when those in use are this one's.
+        """
+        ...
+
+    def passages(self, after: int, limit: int) -> list[Passage]:
+        """What still lacks a vector beside, of all owners, by rising row beyond `after`; for the administrator.
+
+        None when no vectors are being made beside.
+        """
+        ...
+
+    def embed_beside(self, identity: Identity, vectors: Mapping[Passage, Vectors]) -> None:
+        """Keep new vectors, but of what was erased or changed since it was read. Raises StateError after a cancel."""
+        ...
+
+    def finish_reembedding(self, identity: Identity, anew: Sequence[str]) -> bool:
+        """Put the new vectors in the place of the old, all in one transaction; False while some are lacking.
+
+        Windows are measured anew. Cubes of the origins `anew`, and those whose vector is no single one, are hidden and
+        their organisers' marks taken back, so that they are derived again. Running jobs begin anew.
+        Raises StateError after a cancel.
+        """
+        ...
+
+    def cancel_reembedding(self) -> bool:
+        """Drop the vectors beside; False when there was nothing to cancel."""
         ...
 
     def backups(self) -> list[Path]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, Protocol
 
@@ -45,6 +45,22 @@ class Spent:
     failed: int
     used: Usage
     saved: Usage
+
+
+def together(lines: Iterable[Spent]) -> list[Spent]:
+    """Lines of several scopes, one for each purpose, model and day, by day."""
+    sums: dict[tuple[date, str, str], Spent] = {}
+    for line in lines:
+        key = (line.day, line.purpose, line.model)
+        known = sums.get(key)
+        sums[key] = (
+            line
+            if known is None
+            else replace(
+                line, failed=known.failed + line.failed, used=known.used + line.used, saved=known.saved + line.saved
+            )
+        )
+    return [sums[key] for key in sorted(sums)]
 
 
 class ReplyLog(Protocol):

@@ -83,3 +83,9 @@ def fetch_in(db: sqlite3.Connection, sql: str, values: Sequence[Any], *before: A
     for chunk in in_chunks(values):
         found += db.execute(sql.format(", ".join("?" * len(chunk))), (*before, *chunk)).fetchall()
     return found
+
+
+def dimension_of(db: sqlite3.Connection) -> int:
+    """The dimension of the store's vectors; 0 before an embedder is bound."""
+    found = db.execute("SELECT value FROM meta WHERE name = 'embedder'").fetchone()
+    return int(json.loads(found[0])["dimension"]) if found else 0

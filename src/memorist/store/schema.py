@@ -89,6 +89,14 @@ CREATE TABLE marks (
 CREATE INDEX cubes_origin ON cubes (owner, origin, revision) WHERE origin NOT IN ('source', 'windows');
 """
 
+BESIDE = """
+-- Vectors of the embedder that the store is being changed to. One that is written anew meanwhile is of another text.
+CREATE TABLE beside (row INTEGER PRIMARY KEY REFERENCES features ON DELETE CASCADE, vector BLOB NOT NULL);
+CREATE TRIGGER beside_is_of_now AFTER UPDATE OF vector ON features BEGIN
+  DELETE FROM beside WHERE row = NEW.row;
+END;
+"""
+
 REPLIES = """
 -- Calls of language models. `key` is a hash of who was asked what; one with an `error` is never replayed. `times` is
 -- how often it was called, `uses` how often the log answered instead. `calls` are the tools it asked for, as JSON.
@@ -111,7 +119,37 @@ CREATE TABLE reply_rows (
 CREATE INDEX reply_rows_row ON reply_rows (row);
 """
 
-MIGRATIONS: tuple[str, ...] = (CREATE, MARKS, REPLIES)
+FACTS = """
+-- More vectors of a derived cube (float16, one after the other), and what only its organiser can read.
+ALTER TABLE features ADD COLUMN vectors BLOB;
+ALTER TABLE features ADD COLUMN data BLOB;
+
+-- What an extractor found in an episode, asked for or brought along: a rebuild asks nobody again. `text` is the digest
+-- of the episode's words.
+CREATE TABLE extractions (
+  row INTEGER PRIMARY KEY REFERENCES cubes ON DELETE CASCADE,
+  extractor TEXT NOT NULL, text TEXT NOT NULL, value TEXT NOT NULL
+);
+CREATE INDEX extractions_text ON extractions (text);
+"""
+
+KEYS = """
+-- Keys of a server. A secret is shown once and kept only as its SHA-256.
+CREATE TABLE keys (
+  id TEXT PRIMARY KEY, digest TEXT NOT NULL UNIQUE, name TEXT NOT NULL,
+  tenant TEXT NOT NULL, user TEXT NOT NULL, agent TEXT NOT NULL, rights TEXT NOT NULL, rate INTEGER NOT NULL,
+  created_at INTEGER NOT NULL, revoked_at INTEGER
+) WITHOUT ROWID;
+
+-- Requests that may come again under the same name (Idempotency-Key): when the first came, and its answer.
+CREATE TABLE attempts (
+  key TEXT NOT NULL, name TEXT NOT NULL, digest TEXT NOT NULL, at INTEGER NOT NULL, status INTEGER, body TEXT,
+  PRIMARY KEY (key, name)
+) WITHOUT ROWID;
+CREATE INDEX attempts_at ON attempts (at);
+"""
+
+MIGRATIONS: tuple[str, ...] = (CREATE, MARKS, REPLIES, FACTS, BESIDE, KEYS)
 """MIGRATIONS[n] takes version n to n + 1; version 0 is the empty file."""
 
 VERSION = len(MIGRATIONS)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from memorist.store.bits import estimated, nearest, sign_words
+from memorist.store.bits import Words, estimated, nearest, sign_words
 from memorist.store.bm25 import idf, saturation
 from memorist.store.index import OwnerIndex
 from memorist.store.moments import micros
@@ -55,15 +55,9 @@ class IndexSearcher:
 
     def dense(self, vector: Floats, limit: int, *, exact: bool = False) -> Rows:
         """Rows of the best `limit` episodes by cosine, best first; `exact` compares every vector in full."""
-        index, size = self._index, self._size
         found = np.flatnonzero(self._allowed)
         if len(found) > EXACT and not exact:
-            words = index.words[:, :size]
-            query = sign_words(vector.reshape(1, -1))[:, 0]
-            wanted = max(SECOND_LEAST, OVERSAMPLE * limit, size // SECOND_SHARE)
-            found = nearest(words, query, self._allowed, max(wanted, size // FIRST_SHARE))
-            if len(found) > 2 * wanted:
-                found = best(found, estimated(words, found, vector), wanted)
+            found = promising(self._index.words[:, : self._size], self._allowed, vector, limit)
         return self._rows(best(found, self._cosine(found, vector), limit))
 
     def between(self, start: datetime, end: datetime, limit: int) -> Rows:
@@ -137,6 +131,15 @@ class IndexSearcher:
 
     def _rows(self, places: npt.NDArray[np.intp]) -> Rows:
         return self._index.rows[places]
+
+
+def promising(words: Words, allowed: npt.NDArray[np.bool_], vector: Floats, limit: int) -> npt.NDArray[np.intp]:
+    """Allowed columns of sign bits [words, n] among which the `limit` nearest to the vector nearly always are."""
+    size = len(allowed)
+    query = sign_words(vector.reshape(1, -1))[:, 0]
+    wanted = max(SECOND_LEAST, OVERSAMPLE * limit, size // SECOND_SHARE)
+    found = nearest(words, query, allowed, max(wanted, size // FIRST_SHARE))
+    return best(found, estimated(words, found, vector), wanted) if len(found) > 2 * wanted else found
 
 
 def best(places: npt.NDArray[np.intp], score: Floats, limit: int) -> npt.NDArray[np.intp]:

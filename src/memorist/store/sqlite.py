@@ -16,17 +16,22 @@ import numpy as np
 from memorist.cube import SOURCE, Cube, Scope
 from memorist.errors import EmbedderMismatch, NotFound, StateError, brief
 from memorist.models.embedder import Identity, Vectors
-from memorist.store import archive, derived, erasure, jobs, refresh, replies, turns
+from memorist.store import access, archive, derived, erasure, extractions, jobs, reembedding, refresh, replies, turns
 from memorist.store.check import check
 from memorist.store.connection import Database, copy_whole
 from memorist.store.index import OwnerIndex
 from memorist.store.moments import micros, moment
 from memorist.store.protocol import (
+    Attempt,
     Changes,
     Draft,
     Erased,
+    Extracted,
     Job,
+    Key,
     Organised,
+    Passage,
+    Reembedding,
     Searcher,
     Selection,
     Stretch,
@@ -34,7 +39,7 @@ from memorist.store.protocol import (
     Unorganised,
 )
 from memorist.store.reply_log import Exchange, Spent
-from memorist.store.rows import HEADER, cube_of, dump_times, fetch_in, next_row
+from memorist.store.rows import HEADER, cube_of, dimension_of, dump_times, fetch_in, next_row
 from memorist.store.search import IndexSearcher
 from memorist.store.select import filtered, narrowed, visible
 
@@ -120,6 +125,8 @@ class SQLiteStore:
         with self._database.writing() as db:
             owner = owner_of(db, scope, create=False)
             if not owner or derived.mark_of(db, owner, organiser) != seen.since:
+                return False
+            if derived.epoch_of(db, owner) != seen.epoch:
                 return False
             derived.write(db, owner, organised, now, next_revision(db, owner))
             derived.move_mark(db, owner, organiser, seen.upto)
@@ -210,6 +217,26 @@ class SQLiteStore:
         with self._database.reading() as db:
             return derived.links(db, owner_of(db, scope, create=False), kind)
 
+    def keep_extracted(self, scope: Scope, found: Mapping[int, Extracted]) -> int:
+        """Log what was found in episodes, which count as changed from then on."""
+        with self._database.writing() as db:
+            owner = owner_of(db, scope, create=False)
+            rows = extractions.keep(db, owner, found) if owner else []
+            if rows:
+                derived.changed(db, rows, next_revision(db, owner))
+            return len(rows)
+
+    def extracted(self, scope: Scope, rows: Sequence[int], texts: Sequence[str]) -> dict[int, Extracted]:
+        """What is logged for these episodes, or for others of the owner with the same words."""
+        with self._database.reading() as db:
+            return extractions.logged(db, owner_of(db, scope, create=False), rows, texts)
+
+    def texts(self, scope: Scope) -> Iterator[tuple[int, str]]:
+        """Row and words of every current episode of the scope."""
+        with self._database.reading() as db:
+            sql, values = select_sql("row, text", scope, owner_of(db, scope, create=False), Selection())
+            yield from db.execute(f"{sql} ORDER BY row", values)
+
     def search(self, scope: Scope, selection: Selection) -> Searcher:
         """A view for the recall stages."""
         with self._database.reading() as db, self._refreshing:
@@ -237,12 +264,18 @@ class SQLiteStore:
         with self._database.reading() as db:
             return load(db, scope, owner_of(db, scope, create=False), rows)
 
-    def newest(self, scope: Scope, selection: Selection, limit: int, origin: str = SOURCE) -> list[Cube]:
-        """The newest `limit` cubes of an origin, newest first."""
+    def newest(
+        self, scope: Scope, selection: Selection, limit: int, origin: str = SOURCE, before: str | None = None
+    ) -> list[Cube]:
+        """The newest `limit` cubes of an origin, newest first; with `before`, those that follow it."""
         with self._database.reading() as db:
             owner = owner_of(db, scope, create=False)
             sql, values = select_sql("row", scope, owner, selection, origin)
-            found = db.execute(f"{sql} ORDER BY at DESC, position DESC LIMIT ?", (*values, limit)).fetchall()
+            if before is not None:
+                sql += " AND (at, position, row) < (SELECT at, position, row FROM cubes WHERE row = ?)"
+                values.append(header_of(db, scope, owner, before)["row"])
+            order = "ORDER BY at DESC, position DESC, row DESC LIMIT ?"
+            found = db.execute(f"{sql} {order}", (*values, limit)).fetchall()
             return list(load(db, scope, owner, [row for (row,) in found]).values())
 
     def present(self, scope: Scope, ids: Sequence[str]) -> list[str]:
@@ -303,6 +336,43 @@ class SQLiteStore:
         with self._database.reading() as db:
             return replies.spent(db, owner_of(db, scope, create=False), since)
 
+    # A server's keys and requests
+
+    def add_key(self, key: Key, digest: str) -> None:
+        """Keep a server's key under the SHA-256 of its secret."""
+        with self._database.writing() as db:
+            access.add_key(db, key, digest)
+
+    def all_keys(self) -> list[Key]:
+        """All keys, oldest first, revoked ones too."""
+        with self._database.reading() as db:
+            return access.keys(db)
+
+    def key_with(self, digest: str) -> Key | None:
+        """The key with this hash, unless it was revoked."""
+        with self._database.reading() as db:
+            return access.key_with(db, digest)
+
+    def revoke_key(self, id: str, now: datetime) -> bool:
+        """End a key."""
+        with self._database.writing() as db:
+            return access.revoke_key(db, id, now)
+
+    def attempt(self, key: str, name: str, digest: str, now: datetime) -> Attempt:
+        """Begin a request that may come again under this name, or find how the first one went."""
+        with self._database.writing() as db:
+            return access.attempt(db, key, name, digest, now)
+
+    def answered(self, key: str, name: str, status: int, body: Mapping[str, Any]) -> None:
+        """Remember the answer to a request."""
+        with self._database.writing() as db:
+            access.answered(db, key, name, status, body)
+
+    def abandoned(self, key: str, name: str) -> None:
+        """Forget a request that changed nothing."""
+        with self._database.writing() as db:
+            access.abandoned(db, key, name)
+
     # The store as a whole
 
     def check(self) -> list[str]:
@@ -313,8 +383,7 @@ class SQLiteStore:
     def embedder(self) -> Identity | None:
         """Whose vectors these are."""
         with self._database.reading() as db:
-            found = db.execute("SELECT value FROM meta WHERE name = 'embedder'").fetchone()
-            return Identity(**json.loads(found[0])) if found else None
+            return reembedding.identity_of(db)
 
     def bind(self, identity: Identity) -> None:
         """Record whose vectors these are. Raises EmbedderMismatch when they are another's."""
@@ -327,8 +396,40 @@ class SQLiteStore:
         if found != identity:
             raise EmbedderMismatch(
                 f"{self.path} holds vectors of {describe(found)}, not of {describe(identity)}; open it with that"
-                " embedder, or export it and import it into a new store with this one (all vectors are made anew)"
+                " embedder, or change the store's: memorist reembed --embedder NAME (in Python: Memory.reembed)"
             )
+
+    def reembedding(self) -> Reembedding | None:
+        """The change of embedder that is going on."""
+        with self._database.reading() as db:
+            return reembedding.progress(db)
+
+    def begin_reembedding(self, identity: Identity, now: datetime) -> None:
+        """Begin to make vectors of another embedder beside those in use, or go on."""
+        with self._database.writing() as db:
+            reembedding.begin(db, identity, now)
+
+    def passages(self, after: int, limit: int) -> list[Passage]:
+        """What still lacks a vector beside, of all owners, by rising row beyond `after`."""
+        with self._database.reading() as db:
+            return reembedding.passages(db, after, limit)
+
+    def embed_beside(self, identity: Identity, vectors: Mapping[Passage, Vectors]) -> None:
+        """Keep new vectors, but of what was erased or changed since it was read."""
+        with self._database.writing() as db:
+            reembedding.put(db, identity, vectors)
+
+    def finish_reembedding(self, identity: Identity, anew: Sequence[str]) -> bool:
+        """Put the new vectors in the place of the old; False while some are lacking."""
+        with self._database.writing() as db:
+            return reembedding.finish(db, identity, anew)
+
+    def cancel_reembedding(self) -> bool:
+        """Drop the vectors beside; False when there was nothing to cancel."""
+        with self._database.writing() as db:
+            going = reembedding.target(db) is not None
+            reembedding.cancel(db)
+            return going
 
     def backups(self) -> list[Path]:
         """Copies made by `backup`."""
@@ -437,12 +538,6 @@ def load(db: sqlite3.Connection, scope: Scope, owner: int, rows: Sequence[int]) 
     for child, id in fetch_in(db, lineage + " ORDER BY c.at, c.position", derived):
         sources.setdefault(child, []).append(id)
     return {row: cube_of(found[row], scope, tuple(sources.get(row, ()))) for row in rows if row in found}
-
-
-def dimension_of(db: sqlite3.Connection) -> int:
-    """The dimension of the store's vectors; 0 before an embedder is bound."""
-    found = db.execute("SELECT value FROM meta WHERE name = 'embedder'").fetchone()
-    return int(json.loads(found[0])["dimension"]) if found else 0
 
 
 def describe(identity: Identity | None) -> str:

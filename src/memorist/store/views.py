@@ -29,11 +29,11 @@ class View(Protocol):
 V = TypeVar("V", bound=View)
 
 
-class ViewOf(Protocol):
-    """Whose views they are is settled; `view(origin, make)` gives the owner's derived cubes of an origin, current."""
+class Viewing(Protocol):
+    """How stages and organisers come to views: `view(origin, make)` is what `make` begins, current."""
 
     def __call__(self, origin: str, make: Callable[[], V]) -> V:
-        """The view that `make` begins."""
+        """The owner's derived cubes of the origin as a view."""
         ...
 
 

@@ -17,15 +17,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+import numpy as np
 import pytest
 
 from memorist.cube import Scope
 from memorist.errors import EmbedderMismatch, InputError, NotFound, StateError
 from memorist.models.embedder import Identity
-from memorist.store.protocol import Organised, Selection, Store
+from memorist.store.protocol import Organised, Selection, Store, Turn
 from memorist.store.terms import query_terms
 from memorist.testing.conversation import (
     ANA,
@@ -655,3 +657,87 @@ class StoreContract(DerivedContract, ReplyLogContract):
         store.backup(target, START)
         assert store.backups() == [target.resolve()]
         assert target.exists()
+
+    # Changing the embedder
+
+    def test_new_vectors_take_the_place_of_the_old(self, store: Store) -> None:
+        told(store)
+        before = store.turns(ANA, [turn.row for turn in all_turns(store)])
+        store.begin_reembedding(NEW, START)
+        with pytest.raises(StateError, match="going on"):
+            store.begin_reembedding(Identity("third", 4, ""), START)
+        assert not store.finish_reembedding(NEW, ())
+        passages = store.passages(0, 1_000)
+        assert [passage.row for passage in passages] == sorted(passage.row for passage in passages)
+        assert store.passages(passages[0].row, 1)[0] == passages[1]
+        store.embed_beside(NEW, dict.fromkeys(passages, UNIT))
+        assert store.turns(ANA, [turn.row for turn in before])[0].vector is not None
+        assert store.embedder() != NEW, "the old one serves until the switch"
+        going = store.reembedding()
+        assert going is not None and (going.identity, going.done, going.total) == (NEW, len(passages), len(passages))
+        assert store.finish_reembedding(NEW, ())
+        assert (store.embedder(), store.reembedding(), store.passages(0, 9)) == (NEW, None, [])
+        after = all_turns(store)
+        assert len(after) == len(before)
+        assert all(turn.vector is not None and (turn.vector == UNIT).all() for turn in after)
+        features = store.search(ANA, Selection()).features(np.array([after[0].row]), query_terms("x"), UNIT)
+        assert features.cosine[0] == pytest.approx(1)
+        assert features.norm[0] in (0, 2, 3), "windows are measured anew"
+
+    def test_what_changes_meanwhile_is_caught_up(self, store: Store) -> None:
+        told(store)
+        store.begin_reembedding(NEW, START)
+        passages = store.passages(0, 1_000)
+        store.embed_beside(NEW, dict.fromkeys(passages[:-1], UNIT))
+        late = replace(passages[-1], revision=passages[-1].revision - 1)
+        store.embed_beside(NEW, {late: UNIT})
+        assert [passage.row for passage in store.passages(0, 9)] == [late.row], "its text may have changed"
+        gone = store.turns(ANA, [turn.row for turn in all_turns(store)])[0]
+        store.erase(ANA, [gone.id], (KIND,))
+        assert all(passage.row != gone.row for passage in store.passages(0, 1_000))
+        assert not store.finish_reembedding(NEW, ())
+
+    def test_a_cancelled_change_leaves_nothing(self, store: Store) -> None:
+        told(store)
+        old = store.embedder()
+        assert not store.cancel_reembedding()
+        store.begin_reembedding(NEW, START)
+        passages = store.passages(0, 2)
+        store.embed_beside(NEW, dict.fromkeys(passages, UNIT))
+        assert store.cancel_reembedding()
+        assert (store.reembedding(), store.embedder()) == (None, old)
+        with pytest.raises(StateError, match="cancelled"):
+            store.embed_beside(NEW, dict.fromkeys(passages, UNIT))
+        with pytest.raises(StateError, match="cancelled"):
+            store.finish_reembedding(NEW, ())
+        store.begin_reembedding(NEW, START)
+        assert len(store.passages(0, 2)) == 2, "nothing of it was kept"
+        store.cancel_reembedding()
+
+    def test_a_job_begun_before_the_switch_is_done_again(self, store: Store) -> None:
+        told(store)
+        store.add(ANA, [draft("late")], START, (KIND,))
+        job = store.claim(ANA, START)
+        assert job is not None
+        seen = store.unorganised(ANA, "any", 100)
+        store.begin_reembedding(NEW, START)
+        store.embed_beside(NEW, dict.fromkeys(store.passages(0, 1_000), UNIT))
+        assert store.finish_reembedding(NEW, ())
+        assert not store.index(job, vectors_of(store, job), Organised(), START)
+        assert not store.organise(ANA, "any", seen, Organised(), START)
+        assert store.claim(ANA, START) is not None
+
+
+NEW = Identity("another", 4, "")
+UNIT = np.array([0, 1, 0, 0], np.float32)
+
+
+def told(store: Store) -> None:
+    """With a conversation of Ana's and a note of Bob's."""
+    filled(store, ANA, conversation(["We met.", "It rained.", "We danced.", "She left."]))
+    filled(store, BOB, [draft("A note.")])
+
+
+def all_turns(store: Store) -> list[Turn]:
+    """Ana's episodes that are current."""
+    return store.turns(ANA, list(range(1, 1_000)))

@@ -1,4 +1,5 @@
-"""Passage retrieval: MuSiQue, HotpotQA and 2WikiMultihopQA, in the formats that their authors publish.
+"""Passage retrieval: MuSiQue, HotpotQA, 2WikiMultihopQA, Natural Questions over all passages of a file, and
+the facts of StrategyQA, in the formats that their authors publish.
 
 The corpus is what the HippoRAG papers make of such a file: the paragraphs of its questions, pooled, each once. A gold
 paragraph is one that the data set marks as supporting. `--corpus` adds more paragraphs to search among.
@@ -12,12 +13,13 @@ from typing import Any
 
 from memorist.bench.metrics.ranking import recall_at
 from memorist.bench.metrics.texts import best, exact, states, token_f1
+from memorist.bench.rows import ALL
 from memorist.bench.suite import Corpus, Dataset, Item, Outcome, Source, Suite, Task, drawn, records_of, shaped
 from memorist.ids import digest
 from memorist.recall.pool import Limits
 
 CORPUS = "passages"
-RANKS = (2, 5, 10)
+RANKS = (1, 2, 5, 10)
 RETURNED = 10
 """Hits asked for: a long passage may be returned in parts, and its rank is that of the first."""
 
@@ -44,7 +46,21 @@ def hotpot_record(number: int, record: Mapping[str, Any]) -> Parsed:
     titles = set(facts["title"] if isinstance(facts, Mapping) else (title for title, _ in facts))
     gold = [key_of(passage) for passage in passages if passage[0] in titles]
     id = record["_id"] if "_id" in record else record["id"]
-    return task_of(id, record["question"], (record["answer"],), gold, record.get("type", "all")), passages
+    return task_of(id, record["question"], (record["answer"],), gold, record.get("type", ALL)), passages
+
+
+def nq_record(number: int, record: Mapping[str, Any]) -> Parsed:
+    """A question of Natural Questions; its paragraphs are the gold passage, and distractors where the file has them."""
+    passages = [(one["title"], one["text"]) for one in record["ctxs"]]
+    gold = [key_of(passage) for passage, one in zip(passages, record["ctxs"]) if one["isgold"]]
+    return task_of(f"nq-{number}", record["question"], record["answers"], gold, ALL), passages
+
+
+def strategy_record(number: int, record: Mapping[str, Any]) -> Parsed:
+    """A question of StrategyQA, whose facts are the passages; the answer is yes or no."""
+    passages = [("", fact) for fact in record["facts"]]
+    answer = "yes" if record["answer"] else "no"
+    return task_of(record["qid"], record["question"], (answer,), map(key_of, passages), ALL), passages
 
 
 def task_of(id: str, question: str, answers: Iterable[str], gold: Iterable[str], category: str) -> Task:
@@ -119,3 +135,5 @@ def passage_suite(name: str, about: str, file: str, parse: Callable[[int, Mappin
 MUSIQUE = passage_suite("musique", "MuSiQue", "multihop/musique_train.json", musique_record)
 HOTPOTQA = passage_suite("hotpotqa", "HotpotQA", "multihop/hotpotqa_train.json", hotpot_record)
 TWO_WIKI = passage_suite("2wiki", "2WikiMultihopQA", "multihop/2wikimultihopqa.json", hotpot_record)
+NQ_POOLED = passage_suite("nq-pooled", "Natural Questions, all passages", "nq/nq-open-oracle.jsonl", nq_record)
+STRATEGYQA = passage_suite("strategyqa", "StrategyQA, facts", "strategyqa/dev.json", strategy_record)

@@ -1,0 +1,176 @@
+"""Commands that serve the memory to others, and the keys that let them in."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from cyclopts import App
+
+from memorist.cli import OK
+from memorist.cli.options import StoreOptions
+from memorist.cli.render import console, data_of, emit, plain
+from memorist.errors import InputError
+
+if TYPE_CHECKING:
+    from memorist.store.protocol import Key
+
+keys = App(name="keys", help="Keys that open a server to a tenant, a user or an agent.")
+
+
+def serve(
+    *, host: str = "127.0.0.1", port: int = 8321, recipe: str = "default", largest: int = 10_000_000,
+    options: StoreOptions = StoreOptions(),
+) -> int:  # fmt: skip
+    """Serve the memory over HTTP, described at /openapi.json.
+
+    Without keys it answers to this machine alone, and refuses an address that others can reach. A store with keys asks
+    for one in every request.
+
+    For example:
+
+        memorist serve --store memory.db --port 8321
+
+    Parameters
+    ----------
+    host
+        The address to listen on (default: 127.0.0.1).
+    port
+        The port to listen on (default: 8321).
+    recipe
+        How to recall: default, lexical, dense, …
+    largest
+        The largest request in bytes (default: 10000000).
+    """
+    try:
+        from memorist.serve.run import run
+    except ImportError as error:
+        raise InputError(f"serving needs {error.name}; install it: pip install 'memorist[serve]'") from None
+    if not 0 < port <= 65_535:
+        raise InputError(f"--port {port} is not a port; use a number from 1 to 65535")
+    with options.opened(create=True, recipe=recipe) as memory:
+        run(memory, host, port, largest=largest)
+    return OK
+
+
+@keys.command
+def create(
+    *, tenant: str = "", user: str = "", agent: str = "", name: str = "", rights: str = "read,write,erase",
+    rate: int = 0, options: StoreOptions = StoreOptions(),
+) -> int:  # fmt: skip
+    """Make a key. Its secret is shown once and kept nowhere.
+
+    For example:
+
+        memorist keys create --tenant acme --name "support bot" --rights read,write --rate 600
+
+    Parameters
+    ----------
+    tenant
+        The tenant that it opens.
+    user
+        Only this user of the tenant.
+    agent
+        Only this agent.
+    name
+        What it is for, for your own eyes.
+    rights
+        Of read, write, erase (default: all).
+    rate
+        Requests a minute (default: any number).
+    """
+    from memorist.cube import Scope
+    from memorist.serve import keys as known
+
+    held = [right.strip() for right in rights.split(",") if right.strip()]
+    scope = Scope(tenant, user, agent)
+    with options.opened(create=True) as memory:
+        key, secret = known.create(memory._store, scope, memory.now(), name=name, rights=held, rate=rate)
+    show_new(key, secret, options, f"{key.id}: {about(key)}.")
+    return OK
+
+
+@keys.command(name="list")
+def list_(*, options: StoreOptions = StoreOptions()) -> int:
+    """List keys, never their secrets.
+
+    For example:
+
+        memorist keys list
+    """
+    with options.opened() as memory:
+        found = memory._store.all_keys()
+    if options.json:
+        emit(found)
+        return OK
+    for key in found:
+        console().print(plain(f"{key.id}  {about(key)}"), highlight=False)
+    if not found:
+        console().print("No keys yet; make one: memorist keys create --tenant NAME")
+    return OK
+
+
+@keys.command
+def revoke(id: str, /, *, options: StoreOptions = StoreOptions()) -> int:
+    """End a key at once.
+
+    For example:
+
+        memorist keys revoke key-4f2abc
+
+    Parameters
+    ----------
+    id
+        The key's id, from memorist keys list.
+    """
+    from memorist.serve import keys as known
+
+    with options.opened() as memory:
+        known.revoke(memory._store, id, memory.now())
+    emit({"revoked": id}) if options.json else console().print(plain(f"Revoked {id}."))
+    return OK
+
+
+@keys.command
+def rotate(id: str, /, *, options: StoreOptions = StoreOptions()) -> int:
+    """Make a new key with the rights of an old one, which ends at once.
+
+    For example:
+
+        memorist keys rotate key-4f2abc
+
+    Parameters
+    ----------
+    id
+        The old key's id, from memorist keys list.
+    """
+    from memorist.serve import keys as known
+
+    with options.opened() as memory:
+        key, secret = known.rotate(memory._store, id, memory.now())
+    show_new(key, secret, options, f"{key.id} takes the place of {id}.")
+    return OK
+
+
+def show_new(key: Key, secret: str, options: StoreOptions, told: str) -> None:
+    """The secret, once."""
+    if options.json:
+        emit({"key": secret, **data_of(key)})
+        return
+    print(secret)
+    console().print(plain(f"{told} Keep the line above: it is not shown again."), highlight=False)
+
+
+def about(key: Key) -> str:
+    """A key in words."""
+    bounds = zip(("tenant", "user", "agent"), (key.tenant, key.user, key.agent))
+    bound = ", ".join(f"{what} {value!r}" for what, value in bounds if value) or "the unnamed tenant"
+    rate = f", {key.rate} a minute" if key.rate else ""
+    state = f", revoked {day(key.revoked_at)}" if key.revoked_at else ""
+    name = f"{key.name}: " if key.name else ""
+    return f"{name}{bound}; {'/'.join(key.rights)}{rate}; made {day(key.created_at)}{state}"
+
+
+def day(moment: datetime) -> str:
+    """A date."""
+    return f"{moment.astimezone(timezone.utc):%Y-%m-%d}"

@@ -1,0 +1,1 @@
+"""What a text says as facts: extractors, and what becomes of what they give."""

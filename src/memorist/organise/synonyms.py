@@ -1,0 +1,192 @@
+"""Phrases that mean the same, found for new phrases only, at a cost that hardly grows with how many there are.
+
+Candidates share one of many hash codes (cross-polytope hashing, Andoni et al. 2015: of a random rotation of the
+vector, which axis is nearest), their cosines are then exact. Whether two phrases are synonyms depends on these two
+alone, never on what else is known or on the order: so the graph is the same however it came to be.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from memorist.organise.fact_cube import SYNONYM, Codes, FactCube, Keys, Synonyms, unpack
+from memorist.store.index import grown
+from memorist.store.keys import key_of
+from memorist.store.protocol import Halves, Kept
+
+NEAR = 0.8
+"""The least cosine of synonyms."""
+
+LEAST_LETTERS = 3
+"""Shorter phrases have no synonyms: a letter or two mean too many things."""
+
+TABLES, AXES, JOINED = 48, 64, 3
+"""Codes of a phrase; axes of a rotation; rotations joined to one code. `memorist bench graph` has their recall."""
+
+NUMBER = re.compile(r"\d+")
+MERGE = 4
+"""A level of the index is joined with the one before it when that is not this many times larger."""
+
+
+@lru_cache(maxsize=2)
+def rotations(dimension: int) -> npt.NDArray[np.float32]:
+    """float32 [dimension, TABLES · JOINED · AXES]: the same on every machine."""
+    drawn = np.random.Generator(np.random.PCG64(20_250_224)).standard_normal((dimension, TABLES * JOINED * AXES))
+    return drawn.astype(np.float32)
+
+
+def codes_of(phrases: Sequence[str], vectors: Halves) -> Codes:
+    """uint32 [phrases, TABLES]. Phrases with different numbers share none: 1995 is near 1996, but another year."""
+    codes = np.empty((len(phrases), TABLES), np.uint32)
+    for start in range(0, len(phrases), 512):
+        part = vectors[start : start + 512].astype(np.float32)
+        turned = (part @ rotations(part.shape[1])).reshape(len(part), TABLES * JOINED, AXES)
+        axis = np.abs(turned).argmax(2)
+        side = np.take_along_axis(turned, axis[:, :, None], 2)[:, :, 0] > 0
+        nearest = (2 * axis + side).reshape(len(part), TABLES, JOINED)
+        joined = np.zeros((len(part), TABLES), np.uint32)
+        for step in range(JOINED):
+            joined = joined * np.uint32(2 * AXES) + nearest[:, :, step].astype(np.uint32)
+        codes[start : start + 512] = joined
+    numbers = [key_of(" ".join(sorted(NUMBER.findall(phrase)))) & 0xFFFFFFFF for phrase in phrases]
+    return np.asarray(codes * np.uint32(2_654_435_761) ^ np.array(numbers, np.uint32)[:, None], np.uint32)
+
+
+class Level:
+    """Codes of some slots, sorted by code in each table."""
+
+    def __init__(self, codes: Codes, slots: npt.NDArray[np.int32]) -> None:
+        order = np.argsort(codes, axis=1, kind="stable")
+        self.codes = np.take_along_axis(codes, order, 1)  # [TABLES, n]
+        self.slots = np.take_along_axis(slots, order, 1)
+
+    def joined(self, other: Level) -> Level:
+        """Both in one."""
+        return Level(np.concatenate([self.codes, other.codes], 1), np.concatenate([self.slots, other.slots], 1))
+
+    def pairs(self, codes: Codes) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """(place in `codes` [n, TABLES], slot) of all that share a code, some several times."""
+        places, slots = [], []
+        for table in range(TABLES):
+            begin = np.searchsorted(self.codes[table], codes[:, table], "left")
+            counts = np.searchsorted(self.codes[table], codes[:, table], "right") - begin
+            inside = np.repeat(begin - np.cumsum(counts) + counts, counts) + np.arange(int(counts.sum()))
+            places.append(np.repeat(np.arange(len(codes)), counts))
+            slots.append(self.slots[table][inside])
+        return np.concatenate(places), np.concatenate(slots).astype(np.int64)
+
+
+class PhraseIndex:
+    """The phrases that an owner's graph knows, to look up and to find synonyms among. See `View`."""
+
+    def __init__(self) -> None:
+        self._slots: dict[int, int] = {}
+        self._cubes: dict[int, tuple[int, ...]] = {}
+        self._levels: list[Level] = []
+        self._keys = np.empty(0, np.uint64)
+        self._vectors = np.empty((0, 0), np.float16)
+        self._codes = np.empty((0, TABLES), np.uint32)
+        self._mentions = np.empty(0, np.int32)
+
+    def take(self, kept: Sequence[Kept]) -> PhraseIndex:
+        """The index with these changes. It changes in place: only a writer holds it, and writers take turns."""
+        fresh: list[tuple[FactCube, list[int]]] = []
+        for one in kept:
+            for slot in self._cubes.pop(one.row, ()):
+                self._mentions[slot] -= 1
+            if one.active:
+                cube = unpack(one)
+                fresh.append((cube, self._enter(cube)))
+        if any(new for _, new in fresh):
+            self._push(
+                np.concatenate([cube.codes[new] for cube, new in fresh]),
+                np.concatenate([self._places(cube.keys[new]) for cube, new in fresh]),
+            )
+        return self
+
+    def known(self, phrases: Sequence[str]) -> dict[str, tuple[Halves, Codes]]:
+        """The vectors and codes of those phrases that were ever there."""
+        found = {phrase: self._slots.get(key_of(phrase), -1) for phrase in phrases}
+        return {phrase: (self._vectors[slot], self._codes[slot]) for phrase, slot in found.items() if slot >= 0}
+
+    def nearest(self, vector: npt.NDArray[np.float32], count: int) -> tuple[Keys, npt.NDArray[np.float32]]:
+        """The keys of the `count` phrases nearest to a vector, best first, and their cosines; all are compared."""
+        size = len(self._slots)
+        cosines = self._vectors[:size].astype(np.float32) @ vector
+        cosines[self._mentions[:size] <= 0] = -1
+        best = np.argsort(-cosines, kind="stable")[:count]
+        return self._keys[best], cosines[best]
+
+    def synonyms(self, phrases: Sequence[str], vectors: Halves, codes: Codes) -> Synonyms:
+        """Pairs of the phrases with those in the index, and with each other: (place, key of the other, cosine)."""
+        if not len(phrases):
+            return np.empty(0, SYNONYM)
+        own = Level(np.ascontiguousarray(codes.T), np.tile(np.arange(len(phrases), dtype=np.int32), (TABLES, 1)))
+        keys = np.array([key_of(phrase) for phrase in phrases], np.uint64)
+        found = [self._compared(codes, vectors, keys, level, self._vectors, self._keys) for level in self._levels]
+        found.append(self._compared(codes, vectors, keys, own, vectors, keys))
+        pairs = np.concatenate(found)
+        pairs = pairs[np.array([len(phrase.replace(" ", "")) >= LEAST_LETTERS for phrase in phrases])[pairs["phrase"]]]
+        return np.unique(pairs)
+
+    def _compared(
+        self, codes: Codes, vectors: Halves, keys: Keys, level: Level, others: Halves, other_keys: Keys
+    ) -> Synonyms:
+        """Candidates of one level whose cosine is enough."""
+        places, slots = level.pairs(codes)
+        pairs = np.unique(places * np.int64(1 << 32) + slots)
+        places, slots = pairs >> 32, pairs & 0xFFFFFFFF
+        keep = keys[places] != other_keys[slots]
+        if others is self._vectors:
+            keep &= self._mentions[slots] > 0
+        places, slots = places[keep], slots[keep]
+        cosines = np.empty(len(places), np.float32)
+        for start in range(0, len(places), 8_192):
+            part = slice(start, start + 8_192)
+            one, other = vectors[places[part]].astype(np.float64), others[slots[part]].astype(np.float64)
+            cosines[part] = np.einsum("ij,ij->i", one, other)
+        near = np.flatnonzero(cosines >= np.float32(NEAR))
+        pairs = np.empty(len(near), SYNONYM)
+        pairs["phrase"], pairs["other"], pairs["cosine"] = places[near], other_keys[slots[near]], cosines[near]
+        return pairs
+
+    def _enter(self, cube: FactCube) -> list[int]:
+        """Count a cube's phrases; returns the places of those that were never seen."""
+        new: list[int] = []
+        slots = []
+        for place, key in enumerate(cube.keys.tolist()):
+            slot = self._slots.get(key)
+            if slot is None:
+                slot = self._slots[key] = len(self._slots)
+                new.append(place)
+            slots.append(slot)
+        self._cubes[cube.row] = tuple(slots)
+        size = len(self._slots)
+        if size > len(self._keys):
+            room = size + size // 4
+            if not self._vectors.shape[1]:
+                self._vectors = np.empty((0, cube.phrase_vectors.shape[1]), np.float16)
+            self._keys, self._mentions = grown(self._keys, room), grown(self._mentions, room)
+            self._vectors, self._codes = grown(self._vectors, room), grown(self._codes, room)
+        if new:
+            added = slice(size - len(new), size)
+            self._keys[added], self._codes[added] = cube.keys[new], cube.codes[new]
+            self._vectors[added] = cube.phrase_vectors[new]
+        self._mentions[slots] += 1
+        return new
+
+    def _places(self, keys: Keys) -> npt.NDArray[np.int32]:
+        """The slots of known phrases."""
+        return np.array([self._slots[key] for key in keys.tolist()], np.int32)
+
+    def _push(self, codes: Codes, slots: npt.NDArray[np.int32]) -> None:
+        """Add a level, and join those that are of like size."""
+        level = Level(np.ascontiguousarray(codes.T), np.tile(slots, (TABLES, 1)))
+        while self._levels and self._levels[-1].codes.shape[1] < MERGE * level.codes.shape[1]:
+            level = self._levels.pop().joined(level)
+        self._levels.append(level)

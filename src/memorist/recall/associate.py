@@ -1,0 +1,247 @@
+"""Associative recall (HippoRAG 2, Gutiérrez et al. 2025): facts that speak to the question lead to phrases, these to
+passages, by personalised PageRank over both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from memorist.organise.fact_cube import ORIGIN
+from memorist.organise.synonyms import PhraseIndex
+from memorist.recall.fact_graph import FactGraph
+from memorist.recall.pagerank import FOLLOW, Nodes, Reals, pagerank
+from memorist.recall.pool import Pool, Query
+from memorist.recall.score import covered, fused, scaled
+from memorist.store.bm25 import idf, saturation
+from memorist.store.products import times
+from memorist.store.protocol import Floats, Rows, Searcher
+from memorist.store.search import best, distinct, promising
+
+NEAR = 128
+"""Facts, and passages, that are looked at by each of meaning and words."""
+
+MORE = 4
+"""So many times more passages are looked at as are wanted: the view may not show all of them."""
+
+ENOUGH = 4_096
+"""Up to this many facts are all compared in full."""
+
+SHARE = 0.7
+"""Recognition without a model: a fact is kept when its score is at least this share of the best one's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Facts that speak to a question, best first: places in the graph's columns, their scores and raw cosines."""
+
+    places: Nodes
+    scores: Floats
+    cosines: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Associate:
+    """The stage. The paper's defaults; each switch is an ablation.
+
+    facts         how many of the best facts are looked at
+    phrases       how many of their phrases become seeds
+    passages      weight of a passage's own score as a seed beside the phrases; 0 has no passage seeds
+    follow        the walk's probability to go on
+    start         from facts (the paper), or from the phrases nearest to the question (its ablation)
+    specificity   a phrase counts less the more passages it stands in (the authors' code, not their paper)
+    synonyms      walk along synonyms, too
+    recognise     keep facts with this share of the best one's score; 0 keeps all
+    words         judge facts and passages by words and meaning, as the default recipe does; else by meaning alone
+    """
+
+    facts: int = 5
+    phrases: int = 5
+    passages: float = 0.05
+    follow: float = FOLLOW
+    start: Literal["facts", "phrases"] = "facts"
+    specificity: bool = True
+    synonyms: bool = True
+    recognise: float = SHARE
+    words: bool = True
+
+    def __call__(self, query: Query, pool: Pool, searcher: Searcher) -> Pool:
+        """Score passages by where the walk ends; without a fact to start from, by their own score."""
+        graph = query.view(ORIGIN, FactGraph)
+        near = max(NEAR, query.limits.wanted)
+        rows = distinct(np.concatenate([pool.rows, searcher.dense(query.vector, near)]))
+        if self.words:
+            rows = distinct(np.concatenate([rows, searcher.lexical(query.terms, near)]))
+        candidates = self.judged(query, searcher, rows)
+        found = self.recognised(facts_for(query, graph, searcher, self.facts, self.words))
+        seeds, mass = self.seeds(query, graph, found)
+        if not len(seeds) or not len(rows):
+            return candidates
+        own = self.passages * scaled(candidates.columns["score"]).astype(np.float64)
+        nodes = graph.passages(rows)
+        inside = (nodes >= 0) & (own > 0)
+        rank = self.walk(graph, np.concatenate([seeds, nodes[inside]]), np.concatenate([mass, own[inside]]))
+        every = distinct(np.concatenate([rows, self.reached(graph, rank, searcher, near)]))
+        walked = np.zeros(len(every), np.float32)
+        nodes = graph.passages(every)
+        walked[nodes >= 0] = rank[nodes[nodes >= 0]]
+        alone = nodes < 0  # without a fact, and so without edges: a walk that starts there starts anew
+        started = own[np.searchsorted(rows, every[alone])] / (mass.sum() + own[inside].sum())
+        walked[alone] = (1 - self.follow) * started
+        judged = self.judged(query, searcher, every)
+        notes = {**judged.notes, "facts": Paths(query, graph, found, frozenset(seeds.tolist()))}
+        return replace(judged, columns={**judged.columns, "graph": walked, "score": walked}, notes=notes)
+
+    def walk(self, graph: FactGraph, seeds: Nodes, mass: Reals) -> Reals:
+        """Where the walk is, by node."""
+        if self.synonyms:
+            parts, degree = (*graph.said, *graph.alike), graph.said_degree + graph.alike_degree
+        else:
+            parts, degree = graph.said, graph.said_degree
+        return pagerank(parts, degree, seeds, mass, follow=self.follow)
+
+    def recognised(self, found: Found) -> Found:
+        """The facts worth starting from."""
+        if not len(found.places):
+            return found
+        keep = (found.scores >= self.recognise * found.scores[0]) & (found.scores > 0)
+        return Found(found.places[keep], found.scores[keep], found.cosines[keep])
+
+    def seeds(self, query: Query, graph: FactGraph, found: Found) -> tuple[Nodes, Reals]:
+        """Phrases to start from, and their weights: the mean of their facts' scores, the best fact's being 1."""
+        if self.start == "phrases":
+            keys, cosines = query.view(ORIGIN, PhraseIndex).nearest(query.vector, self.phrases)
+            nodes = np.array([graph.ledger.phrases[key] for key in keys.tolist()], np.int64)
+            weights = cosines.astype(np.float64) / max(float(cosines.max(initial=0)), 1e-9)
+        elif not len(found.places):
+            return np.empty(0, np.int64), np.empty(0)
+        else:
+            ends = graph.ledger.ends[found.places]
+            twice = np.repeat(found.scores.astype(np.float64) / float(found.scores[0]), 2)
+            twice[1::2][ends[:, 0] == ends[:, 1]] = 0  # both ends are one phrase, which counts once
+            flat, inverse = np.unique(ends.ravel()[twice > 0], return_inverse=True)
+            weights = np.bincount(inverse, weights=twice[twice > 0]) / np.bincount(inverse)
+            nodes = flat
+        if self.specificity:
+            weights = weights / np.maximum(graph.mentions[nodes], 1)
+        chosen = np.argsort(-weights, kind="stable")[: self.phrases]
+        return nodes[chosen], weights[chosen]
+
+    def judged(self, query: Query, searcher: Searcher, rows: Rows) -> Pool:
+        """A pool of the rows, scored by themselves."""
+        features = searcher.features(rows, query.terms, query.vector)
+        if not self.words:
+            return Pool(rows, {"cosine": features.cosine, "score": features.cosine}, features)
+        lexical = covered(features, features.counts, features.lengths)
+        columns = {"cosine": features.cosine, "lexical": lexical, "score": fused(features.cosine, lexical)}
+        return Pool(rows, columns, features)
+
+    def reached(self, graph: FactGraph, rank: Reals, searcher: Searcher, limit: int) -> Rows:
+        """The passages of the searcher's view where the walk is most often."""
+        nodes = np.flatnonzero((rank > 0) & (graph.ledger.episodes[: len(rank)] >= 0))
+        nodes = best(nodes, rank[nodes].astype(np.float32), MORE * limit)
+        rows = searcher.allowed(np.asarray(graph.ledger.episodes[nodes], np.int64))
+        return rows[:limit]
+
+
+def facts_for(query: Query, graph: FactGraph, searcher: Searcher, count: int, words: bool) -> Found:
+    """The `count` best facts by meaning (and words) that passages of the searcher's view say, each once."""
+    ledger, alive = graph.ledger, graph.alive
+    size = len(alive)
+    if not alive.any():
+        return Found(np.empty(0, np.int64), np.empty(0, np.float32), np.empty(0, np.float32))
+    places = np.flatnonzero(alive)
+    if len(places) > ENOUGH:
+        places = promising(ledger.words[:, :size], alive, query.vector, NEAR)
+        places = best(places, times(ledger.vectors[places], query.vector), NEAR)
+    if words:
+        cover = fact_coverage(query, graph, searcher)
+        worded = np.flatnonzero(cover)
+        places = distinct(np.concatenate([places, best(worded, cover[worded], NEAR)]))
+    places = places[np.isin(ledger.rows[places], searcher.allowed(distinct(ledger.rows[places])))]
+    cosines = times(ledger.vectors[places], query.vector)
+    scores = fused(cosines, cover[places]) if words else cosines
+    order = np.argsort(-scores, kind="stable")
+    _, first = np.unique(ledger.keys[places[order]], return_index=True)
+    chosen = order[np.sort(first)][:count]
+    return Found(places[chosen].astype(np.int64), scores[chosen], cosines[chosen])
+
+
+def fact_coverage(query: Query, graph: FactGraph, searcher: Searcher) -> Floats:
+    """float32 [facts]: the share of the question's information that each fact's words cover; of dead facts nothing."""
+    ledger, size = graph.ledger, len(graph.alive)
+    nothing = searcher.features(np.empty(0, np.int64), query.terms, None)
+    weights = idf(nothing.documents, nothing.frequency)
+    covered = np.zeros(size, np.float32)
+    mean = float(ledger.lengths[:size].mean()) if size else 1.0
+    for term, weight in zip(query.terms, weights):
+        places, counts = ledger.postings.of(term)
+        counts, places = counts[places < size], places[places < size]
+        covered[places] += weight * saturation(counts, ledger.lengths[places], mean)
+    covered[~graph.alive] = 0
+    return np.asarray(covered / max(float(weights.sum()), 1e-9), np.float32)
+
+
+class Paths(Mapping[int, str]):
+    """Which facts led to a passage, by its row; told only when asked."""
+
+    def __init__(self, query: Query, graph: FactGraph, found: Found, seeds: frozenset[int]) -> None:
+        self._query, self._graph, self._found = query, graph, found
+        self.seeds = seeds
+        """The phrases that the walk started from."""
+
+    def __getitem__(self, row: int) -> str:
+        told = "; ".join(self._tell(row))
+        if not told:
+            raise KeyError(row)
+        return told
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._graph.ledger.passages)
+
+    def __len__(self) -> int:
+        return len(self._graph.ledger.passages)
+
+    def _tell(self, row: int) -> Iterator[str]:
+        """Each fact with the phrase by which it reaches the passage, or with a step, whose end stands in it."""
+        node = int(self._graph.passages(np.array([row]))[0])
+        if node < 0:
+            return
+        names = self._graph.ledger.names
+        inside = {one for one, _, kind in self._graph.neighbours(node) if kind == "said"}
+        for fact, (start, steps) in zip(self.facts, self._starts):
+            direct = next((end for end in start if end in inside), None)
+            if direct is not None:
+                yield f"{fact} (by {names[direct]})"
+            elif (step := next((step for step in steps if step[1] in inside), None)) is not None:
+                yield f"{fact} (by {names[step[0]]} {step[2]} {names[step[1]]})"
+
+    @cached_property
+    def facts(self) -> list[str]:
+        """The facts as their passages say them."""
+        ledger, places = self._graph.ledger, self._found.places
+        rows = ledger.sources[places].tolist()
+        cubes = self._query.load(rows)
+        lines = [cubes[row].text.splitlines() if row in cubes else [] for row in rows]
+        return [
+            line[order] if order < len(line) else "a fact that is gone"
+            for line, order in zip(lines, ledger.orders[places].tolist())
+        ]
+
+    @cached_property
+    def _starts(self) -> list[tuple[list[int], list[tuple[int, int, str]]]]:
+        """Of each fact, the phrases that the walk starts from, and the steps from these: (from, to, sign)."""
+        found = []
+        for ends in self._graph.ledger.ends[self._found.places].tolist():
+            start = [end for end in dict.fromkeys(ends) if end in self.seeds]
+            steps = [
+                (end, one, "~" if kind == "alike" else "→")
+                for end in start
+                for one, _, kind in self._graph.neighbours(end)
+            ]
+            found.append((start, steps))
+        return found

@@ -1,0 +1,1 @@
+"""Memory as a service: HTTP in front of one store."""

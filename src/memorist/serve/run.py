@@ -1,0 +1,48 @@
+"""Running the server: where it listens, and when it refuses to."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import socket
+import sys
+
+import uvicorn
+
+from memorist.errors import InputError
+from memorist.memory import Memory
+from memorist.serve.app import build
+from memorist.serve.telemetry import JsonLines
+
+GRACE = 20
+"""Seconds that running requests have when the server is told to stop."""
+
+
+def run(memory: Memory, host: str, port: int, *, largest: int) -> None:
+    """Serve until told to stop. Raises InputError for an address that is public while the store has no key."""
+    local = is_local(host)
+    if not local and not any(key.revoked_at is None for key in memory._store.all_keys()):
+        raise InputError(
+            f"{host} can be reached by others, and the store has no key; make one first: memorist keys create"
+            " --tenant NAME (or serve on 127.0.0.1)"
+        )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    for name in ("memorist.serve", "uvicorn.error"):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [handler], False
+        logger.setLevel(logging.INFO)
+    app = build(memory, open_without_keys=local, largest=largest)
+    config = uvicorn.Config(
+        app, host, port, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE, server_header=False
+    )
+    uvicorn.Server(config).run()
+
+
+def is_local(host: str) -> bool:
+    """Whether an address can be reached from this machine alone. Raises InputError for one that there is not."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise InputError(f"there is no address {host!r:.100} on this machine ({error.strerror})") from None
+    return all(ipaddress.ip_address(str(place[4][0]).partition("%")[0]).is_loopback for place in found)
