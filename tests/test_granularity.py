@@ -195,7 +195,7 @@ def test_another_agents_sittings_and_filtered_turns_count_for_nothing(tmp_path):
 
 
 def turn(text, number=0):
-    return Turn(number, f"ep-{number}", text, "Ana", "user", "user", "s", "", START, START, None)
+    return Turn(number, f"ep-{number}", text, "Ana", "user", "user", "s", "", START, START, None, START)
 
 
 def test_a_digest_tells_what_is_rare_and_skips_questions():

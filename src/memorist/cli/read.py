@@ -67,7 +67,8 @@ def search(
     order
         The order of that block: time (default), rank (best first), or edges (best at both ends).
     recipe
-        How to recall: default, facts (what is true now), a-mem (notes), mem-alpha (items), lexical, dense or hybrid.
+        How to recall: default, facts (what is true now), a-mem (notes), mem-alpha (items), hipporag2 (a graph of facts),
+        memgas, frugal, lexical (words), dense (meaning) or hybrid.
     """
     wanted = conditions(where)
     with options.scoped(recipe=recipe) as memory:
