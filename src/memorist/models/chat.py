@@ -73,7 +73,8 @@ class Request:
 
     `schema` is the JSON Schema that the reply's text must satisfy: enforced by a grammar or the endpoint's JSON mode
     where there is one, checked by `structured` in any case. `seed` and `temperature` 0 make a reply repeatable as far
-    as the model allows.
+    as the model allows. `prompt` is the name and version of the prompt file behind the messages (`Prompt.id`): for the
+    log, never sent.
     """
 
     messages: tuple[Message, ...]
@@ -83,6 +84,7 @@ class Request:
     temperature: float = 0.0
     seed: int = 0
     stop: tuple[str, ...] = ()
+    prompt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
