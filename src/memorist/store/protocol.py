@@ -57,6 +57,7 @@ class Turn:
     at: datetime
     valid_from: datetime
     vector: Vectors | None
+    meta: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
 
@@ -11,7 +12,7 @@ from memorist.store.moments import moment
 from memorist.store.protocol import Stretch, Turn
 from memorist.store.rows import fetch_in
 
-TURN = "c.row, c.id, c.text, c.speaker, c.role, c.trust, c.session, c.agent, c.at, c.valid_from, f.vector"
+TURN = "c.row, c.id, c.text, c.speaker, c.role, c.trust, c.session, c.agent, c.at, c.valid_from, f.vector, c.meta"
 CURRENT = "c.origin = 'source' AND c.kind = 'text' AND c.state = 'active' AND c.superseded_at IS NULL"
 # The plus keeps SQLite from walking the owner's index when the rows are known.
 BY_ROW = f"SELECT {TURN} FROM cubes c JOIN features f ON f.row = c.row WHERE +c.owner = ? AND {CURRENT}"
@@ -59,6 +60,7 @@ def stretch(
 
 def turn_of(record: Sequence[object]) -> Turn:
     """A turn from a row of TURN."""
-    row, id, text, speaker, role, trust, session, agent, at, valid_from, vector = record
+    row, id, text, speaker, role, trust, session, agent, at, valid_from, vector, meta = record
     unpacked = np.frombuffer(vector, np.float16).astype(np.float32) if isinstance(vector, bytes) else None
-    return Turn(row, id, text, speaker, role, trust, session, agent, moment(at), moment(valid_from), unpacked)  # type: ignore[arg-type]
+    known = {} if meta == "{}" else json.loads(str(meta))
+    return Turn(row, id, text, speaker, role, trust, session, agent, moment(at), moment(valid_from), unpacked, known)  # type: ignore[arg-type]
