@@ -14,7 +14,7 @@ from typing import Any, Literal
 from memorist.errors import InputError, brief
 
 Kind = Literal["text", "activation", "parameter"]
-State = Literal["active", "forgotten"]
+State = Literal["active", "forgotten", "undone"]
 Trust = Literal["user", "agent", "tool", "web", "model"]
 Role = Literal["user", "assistant", "system", "tool", "document"]
 

@@ -17,7 +17,7 @@ from memorist.cube import Cube, Document, Observation, Scope, is_unicode, parse_
 from memorist.doctor import diagnose
 from memorist.errors import InputError, RecordError, brief
 from memorist.lifecycle.ingest import draft_update, ingest
-from memorist.lifecycle.jobs import INDEX, settle
+from memorist.lifecycle.jobs import settle
 from memorist.lifecycle.organising import catch_up
 from memorist.models.embedder import Embedder
 from memorist.models.known import embedder_named, embedder_of
@@ -29,7 +29,7 @@ from memorist.recipes import Recipe, recipe_named
 from memorist.results import Answer, Change, Check, Erasure, Hit, Hits, Receipt, Verification
 from memorist.sources import FileOptions, from_document, from_messages, read, split_long
 from memorist.sources.checked import checked
-from memorist.store.protocol import Selection, Store
+from memorist.store.protocol import INDEX, Selection, Store
 from memorist.store.sqlite import SQLiteStore
 from memorist.store.views import Views
 

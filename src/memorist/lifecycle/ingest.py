@@ -15,13 +15,13 @@ from itertools import islice
 from memorist.cube import LONGEST_NAME, TRUST_OF_ROLE, Cube, Observation, Scope, TimeSpan, parse_moment, utc
 from memorist.errors import InputError, MemoristError
 from memorist.ids import digest, episode_base, episode_id
-from memorist.lifecycle.jobs import INDEX, settle
+from memorist.lifecycle.jobs import settle
 from memorist.models.embedder import Embedder
 from memorist.models.wordpiece import count_tokens
 from memorist.organise.protocol import Organiser
 from memorist.results import KEPT_IDS, Receipt
 from memorist.sources.message import check_text, flat
-from memorist.store.protocol import Draft, Store
+from memorist.store.protocol import INDEX, Draft, Store
 from memorist.store.terms import pack_terms
 from memorist.text import indexed, shown
 from memorist.times import spans

@@ -16,9 +16,6 @@ from memorist.organise.protocol import Organiser
 from memorist.store.protocol import Derived, Job, Organised, Store, Turn
 from memorist.text import indexed
 
-INDEX = "index"
-"""The kind of job that embeds and organises episodes."""
-
 
 def settle(
     store: Store,

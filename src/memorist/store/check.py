@@ -13,7 +13,7 @@ QUERIES = (
         "episode {} has neither a vector nor a job that will make one",
         "SELECT c.id FROM cubes c JOIN features f ON f.row = c.row WHERE c.origin = 'source' AND c.kind = 'text'"
         " AND f.vector IS NULL AND c.state = 'active' AND c.superseded_at IS NULL AND NOT EXISTS"
-        " (SELECT 1 FROM jobs j, json_each(j.rows) e WHERE j.owner = c.owner AND e.value = c.row)",
+        " (SELECT 1 FROM jobs j, json_each(j.rows) e WHERE j.owner = c.owner AND j.kind = 'index' AND e.value = c.row)",
     ),
     (
         "cube {} is derived but rests on nothing",
@@ -29,7 +29,7 @@ QUERIES = (
         "window {} shows an episode that is forgotten or superseded, and no job will mend it",
         "SELECT c.id FROM lineage l JOIN cubes c ON c.row = l.child JOIN cubes p ON p.row = l.parent"
         " WHERE c.state = 'active' AND c.origin = 'windows' AND (p.state != 'active' OR p.superseded_at IS NOT NULL)"
-        " AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.owner = c.owner)",
+        " AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.owner = c.owner AND j.kind = 'index')",
     ),
     (
         "cube {} ends before it begins",

@@ -6,10 +6,12 @@ import json
 import sqlite3
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 
-from memorist.store.moments import micros, moment
+from memorist.errors import StateError
+from memorist.store.moments import micros, moment, optional_moment
 from memorist.store.protocol import Changes, Derived, Kept, Mark, Organised, Unorganised
 from memorist.store.rows import fetch_in
 
@@ -30,31 +32,50 @@ def write(db: sqlite3.Connection, owner: int, organised: Organised, now: datetim
     db.executemany(hide, [(revision, id, owner) for id in organised.withdrawn])
 
 
+def overtaken(db: sqlite3.Connection, owner: int, organised: Organised, since: int) -> bool:
+    """Whether cubes of the origins about to be written changed after a revision."""
+    sql = (
+        "SELECT 1 FROM cubes WHERE owner = ? AND origin = ? AND revision > ? AND origin NOT IN ('source', 'windows')"
+        " LIMIT 1"
+    )
+    origins = {cube.origin for cube in organised.cubes}
+    return any(db.execute(sql, (owner, origin, since)).fetchone() for origin in origins)
+
+
 def put(db: sqlite3.Connection, owner: int, cube: Derived, now: datetime, revision: int) -> int:
-    """Insert or rewrite one derived cube, with its lineage; returns its row."""
-    at, valid_from = micros(cube.at), micros(cube.valid_from)
+    """Insert or rewrite one derived cube, with its lineage; returns its row. One that was undone stays so."""
     meta = json.dumps(dict(cube.meta), ensure_ascii=False)
-    found = db.execute("SELECT row FROM cubes WHERE id = ?", (cube.id,)).fetchone()
+    clock = (
+        micros(cube.at),
+        micros(cube.valid_from),
+        None if cube.valid_to is None else micros(cube.valid_to),
+        micros(now if cube.recorded_at is None else cube.recorded_at),
+        None if cube.superseded_at is None else micros(cube.superseded_at),
+    )
+    found = db.execute("SELECT row, state, text, meta FROM cubes WHERE id = ?", (cube.id,)).fetchone()
     members = np.array(cube.members, np.int64).tobytes()
     vector = None if cube.vector is None else cube.vector.astype(np.float16).tobytes()
     if found is None:
         row = db.execute(
-            "INSERT INTO cubes (id, owner, agent, session, kind, origin, state, trust, role, text, meta, times, at,"
-            " position, valid_from, recorded_at, revision)"
-            " VALUES (?, ?, ?, ?, 'text', ?, 'active', ?, 'derived', ?, ?, '[]', ?, 0, ?, ?, ?)",
-            (cube.id, owner, cube.agent, cube.session, cube.origin, cube.trust, cube.text, meta, at, valid_from)
-            + (micros(now), revision),
+            "INSERT INTO cubes (id, owner, agent, session, kind, origin, state, trust, role, text, meta, times,"
+            " position, at, valid_from, valid_to, recorded_at, superseded_at, revision)"
+            " VALUES (?, ?, ?, ?, 'text', ?, 'active', ?, 'derived', ?, ?, '[]', 0, ?, ?, ?, ?, ?, ?)",
+            (cube.id, owner, cube.agent, cube.session, cube.origin, cube.trust, cube.text, meta, *clock, revision),
         ).lastrowid
         db.execute(
             "INSERT INTO features (row, tokens, members, norm, vector) VALUES (?, ?, ?, ?, ?)",
             (row, cube.tokens, members, cube.norm, vector),
         )
     else:
-        row = found[0]
+        row, state, *said = found
+        if state == "undone":
+            return int(row)
+        if cube.versioned and state == "active" and said != [cube.text, meta]:
+            keep_version(db, row, cube.id, now, revision)
         db.execute(
-            "UPDATE cubes SET state = 'active', trust = ?, text = ?, meta = ?, at = ?, valid_from = ?,"
-            " recorded_at = ?, revision = ? WHERE row = ?",
-            (cube.trust, cube.text, meta, at, valid_from, micros(now), revision, row),
+            "UPDATE cubes SET state = 'active', trust = ?, text = ?, meta = ?, at = ?, valid_from = ?, valid_to = ?,"
+            " recorded_at = ?, superseded_at = ?, revision = ? WHERE row = ?",
+            (cube.trust, cube.text, meta, *clock, revision, row),
         )
         sql = "UPDATE features SET tokens = ?, members = ?, norm = ?, vector = ? WHERE row = ?"
         db.execute(sql, (cube.tokens, members, cube.norm, vector, row))
@@ -62,6 +83,57 @@ def put(db: sqlite3.Connection, owner: int, cube: Derived, now: datetime, revisi
         db.execute("DELETE FROM links WHERE source = ?", (row,))
     db.executemany("INSERT INTO lineage VALUES (?, ?)", [(row, member) for member in dict.fromkeys(cube.members)])
     return int(row or 0)
+
+
+COPIED = (
+    *("owner", "agent", "session", "kind", "origin", "state", "trust", "role", "speaker", "source", "text", "meta"),
+    *("times", "at", "position", "valid_from", "recorded_at", "replaces"),
+)
+"""What an earlier version has of the cube as it was."""
+
+
+def keep_version(db: sqlite3.Connection, row: int, id: str, now: datetime, revision: int) -> None:
+    """Copy a cube, its lineage and its links to a closed row, which the cube then replaces."""
+    names = ", ".join(COPIED)
+    (known,) = db.execute("SELECT COUNT(*) FROM cubes WHERE id GLOB ? || '.*'", (id,)).fetchone()
+    copy = db.execute(
+        f"INSERT INTO cubes (id, {names}, valid_to, superseded_at, revision)"
+        f" SELECT ?, {names}, MAX(valid_from, ?), MAX(recorded_at, ?), ? FROM cubes WHERE row = ?",
+        (f"{id}.{known + 1}", micros(now), micros(now), revision, row),
+    ).lastrowid
+    copy_features(db, row, int(copy or 0))
+    db.execute("UPDATE cubes SET replaces = ? WHERE row = ?", (copy, row))
+
+
+def copy_features(db: sqlite3.Connection, source: int, target: int) -> None:
+    """Features, lineage and links of one cube as those of another."""
+    for table, key in (("features", "row"), ("lineage", "child"), ("links", "source")):
+        db.execute(f"DELETE FROM {table} WHERE {key} = ?", (target,))
+    features = "INSERT INTO features SELECT ?, tokens, terms, vector, members, norm FROM features WHERE row = ?"
+    db.execute(features, (target, source))
+    db.execute("INSERT INTO lineage SELECT ?, parent FROM lineage WHERE child = ?", (target, source))
+    db.execute("INSERT INTO links SELECT ?, target, kind, weight FROM links WHERE source = ?", (target, source))
+
+
+def undo(db: sqlite3.Connection, owner: int, row: int, now: datetime, revision: int) -> None:
+    """Give a cube what its version before had, as a new version; one without is hidden and never written again."""
+    sql = "SELECT id, replaces FROM cubes WHERE row = ?"
+    id, before = db.execute(sql, (row,)).fetchone()
+    replaced = db.execute("SELECT id FROM cubes WHERE replaces = ?", (row,)).fetchone()
+    if replaced:
+        raise StateError(f"{id} is an earlier version; undo {replaced[0]}")
+    if before is None:
+        db.execute("UPDATE cubes SET state = 'undone', revision = ? WHERE row = ?", (revision, row))
+    else:
+        keep_version(db, row, id, now, revision)
+        taken = "text, meta, trust, at"
+        db.execute(
+            f"UPDATE cubes SET ({taken}) = (SELECT {taken} FROM cubes WHERE row = ?), valid_from = ?, recorded_at = ?,"
+            " revision = ? WHERE row = ?",
+            (before, micros(now), micros(now), revision, row),
+        )
+        copy_features(db, before, row)
+    db.execute("INSERT INTO events (row, at, what) VALUES (?, ?, 'undone')", (row, micros(now)))
 
 
 def link(db: sqlite3.Connection, owner: int, row: int, cube: Derived) -> None:
@@ -103,7 +175,9 @@ def unorganised(db: sqlite3.Connection, owner: int, organiser: str, limit: int) 
         " AND kind = 'text' ORDER BY revision, row LIMIT ?"
     )
     found = db.execute(sql, (owner, since.revision, since.row, limit)).fetchall()
-    return Unorganised(tuple(row for _, row in found), since, Mark(*found[-1]) if found else since)
+    known = db.execute("SELECT revision FROM owners WHERE owner = ?", (owner,)).fetchone()
+    upto = Mark(*found[-1]) if found else since
+    return Unorganised(tuple(row for _, row in found), since, upto, known[0] if known else 0)
 
 
 def mark_of(db: sqlite3.Connection, owner: int, organiser: str) -> Mark:
@@ -124,7 +198,8 @@ def changes(db: sqlite3.Connection, owner: int, origin: str, since: int) -> Chan
     revision, epoch = found if found else (0, 0)
     sql = (  # its last condition is that of the index
         "SELECT c.row, c.id, c.text, c.meta, f.members, f.vector, c.state = 'active' AND c.superseded_at IS NULL,"
-        " c.session, c.agent, c.trust, c.at, f.tokens FROM cubes c JOIN features f ON f.row = c.row"
+        " c.session, c.agent, c.trust, c.at, f.tokens, c.state, c.valid_from, c.valid_to, c.recorded_at,"
+        " c.superseded_at FROM cubes c JOIN features f ON f.row = c.row"
         " WHERE c.owner = ? AND c.origin = ? AND c.revision > ? AND c.origin NOT IN ('source', 'windows')"
         " ORDER BY c.row"
     )
@@ -133,14 +208,29 @@ def changes(db: sqlite3.Connection, owner: int, origin: str, since: int) -> Chan
 
 
 def kept_of(
-    row: int, id: str, text: str, meta: str, members: bytes, vector: bytes | None, active: int, *rest: object
+    row: int, id: str, text: str, meta: str, members: bytes, vector: bytes | None, active: int, *rest: Any
 ) -> Kept:
     """A derived cube from what the tables hold."""
-    session, agent, trust, at, tokens = rest
-    unpacked = None if vector is None else np.frombuffer(vector, np.float16).astype(np.float32)
-    rows = np.frombuffer(members, np.int64)
-    known = {} if meta == "{}" else json.loads(meta)
-    return Kept(row, id, text, known, rows, unpacked, bool(active), session, agent, trust, moment(at), tokens)  # type: ignore[arg-type]
+    session, agent, trust, at, tokens, state, valid_from, valid_to, recorded_at, superseded_at = rest
+    return Kept(
+        row=row,
+        id=id,
+        text=text,
+        meta={} if meta == "{}" else json.loads(meta),
+        members=np.frombuffer(members, np.int64),
+        vector=None if vector is None else np.frombuffer(vector, np.float16).astype(np.float32),
+        active=bool(active),
+        session=session,
+        agent=agent,
+        trust=trust,
+        at=moment(at),
+        tokens=tokens,
+        state=state,
+        valid_from=moment(valid_from),
+        valid_to=optional_moment(valid_to),
+        recorded_at=moment(recorded_at),
+        superseded_at=optional_moment(superseded_at),
+    )
 
 
 def links(db: sqlite3.Connection, owner: int, kind: str) -> list[tuple[int, int, float]]:
@@ -148,6 +238,6 @@ def links(db: sqlite3.Connection, owner: int, kind: str) -> list[tuple[int, int,
     sql = (
         "SELECT l.source, l.target, l.weight FROM links l JOIN cubes s ON s.row = l.source"
         " JOIN cubes t ON t.row = l.target WHERE l.kind = ? AND s.owner = ? AND s.state = 'active'"
-        " AND t.state = 'active' ORDER BY l.source, l.target"
+        " AND t.state = 'active' AND s.superseded_at IS NULL AND t.superseded_at IS NULL ORDER BY l.source, l.target"
     )
     return db.execute(sql, (kind, owner)).fetchall()

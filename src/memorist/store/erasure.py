@@ -71,7 +71,7 @@ def erase(db: sqlite3.Connection, owner: int, rows: Sequence[int]) -> tuple[Eras
     db.execute("DELETE FROM cubes WHERE row IN (SELECT row FROM doomed)")
     counts["jobs"] = jobs.drop_rows(db, owner, set(doomed))
     db.execute("UPDATE owners SET epoch = epoch + 1 WHERE owner = ?", (owner,))
-    texts = tuple(text for _, _, origin, text in headers if origin == "source")
+    texts = tuple(text for _, _, origin, text in headers if origin != "windows")  # these quote their episodes
     return Erased(tuple(id for _, id, _, _ in headers), counts, texts), touched
 
 

@@ -7,16 +7,25 @@ import os
 import platform
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from memorist.cube import Scope
-from memorist.store.moments import micros
+from memorist.store.moments import micros, moment
 from memorist.store.protocol import Job
 
 LEASE = timedelta(minutes=10)
 """How long a process may work on a job before another may take it over. One that has ended is not waited for."""
 
-FREE = "owner = ? AND (lease_until <= ? OR holder IN (SELECT value FROM json_each(?))) AND (? = 0 OR job = ?)"
+FREE = """
+owner = :owner AND kind = :kind AND state = 'pending' AND not_before <= :now AND (:job = 0 OR job = :job)
+AND (lease_until <= :now OR holder IN (SELECT value FROM json_each(:ended)))
+AND (kind = 'index' OR NOT EXISTS (
+  SELECT 1 FROM jobs o WHERE o.owner = :owner AND o.kind = :kind AND o.lease_until > :now
+  AND o.holder NOT IN (SELECT value FROM json_each(:ended))))
+"""
+COLUMNS = "job, kind, rows, attempts, reason, failures, not_before, state, lease_until"
 
 
 def create(db: sqlite3.Connection, owner: int, kinds: Sequence[str], rows: Sequence[int]) -> int:
@@ -28,23 +37,46 @@ def create(db: sqlite3.Connection, owner: int, kinds: Sequence[str], rows: Seque
     return int(numbers[0] or 0) if numbers else 0
 
 
-def any_free(db: sqlite3.Connection, owner: int, now: datetime, number: int) -> bool:
+def free(db: sqlite3.Connection, owner: int, now: datetime, number: int, kind: str) -> dict[str, Any]:
+    """What FREE is asked with."""
+    ended = orphaned(db, owner, now)
+    return {"owner": owner, "kind": kind, "now": micros(now), "job": number, "ended": ended}
+
+
+def any_free(db: sqlite3.Connection, owner: int, now: datetime, number: int, kind: str) -> bool:
     """Whether `claim` would find a job: a read, which never waits for a writer."""
-    values = (owner, micros(now), orphaned(db, owner, now), number, number)
+    values = free(db, owner, now, number, kind)
     return db.execute(f"SELECT 1 FROM jobs WHERE {FREE} LIMIT 1", values).fetchone() is not None
 
 
-def claim(db: sqlite3.Connection, scope: Scope, owner: int, now: datetime, number: int) -> Job | None:
+def claim(db: sqlite3.Connection, scope: Scope, owner: int, now: datetime, number: int, kind: str) -> Job | None:
     """Lease the oldest free job, or the one named."""
-    sql = f"SELECT job, kind, rows, attempts, reason FROM jobs WHERE {FREE} ORDER BY job LIMIT 1"
-    found = db.execute(sql, (owner, micros(now), orphaned(db, owner, now), number, number)).fetchone()
+    sql = f"SELECT {COLUMNS} FROM jobs WHERE {FREE} ORDER BY job LIMIT 1"
+    found = db.execute(sql, free(db, owner, now, number, kind)).fetchone()
     if found is None:
         return None
-    job, kind, rows, attempts, reason = found
     sql = "UPDATE jobs SET lease_until = ?, holder = ?, attempts = attempts + 1 WHERE job = ?"
-    db.execute(sql, (micros(now + LEASE), holder(), job))
+    db.execute(sql, (micros(now + LEASE), holder(), found[0]))
     (seen,) = db.execute("SELECT revision FROM owners WHERE owner = ?", (owner,)).fetchone()
-    return Job(job, Scope(scope.tenant, scope.user), kind, tuple(json.loads(rows)), attempts + 1, reason, seen)
+    job = job_of(found, scope, None)
+    return replace(job, attempts=job.attempts + 1, seen=seen, running=True)
+
+
+def job_of(record: Sequence[Any], scope: Scope, now: datetime | None) -> Job:
+    """A job from a row of COLUMNS."""
+    number, kind, rows, attempts, reason, failures, wait, state, lease = record
+    return Job(
+        number,
+        Scope(scope.tenant, scope.user),
+        kind,
+        tuple(json.loads(rows)),
+        attempts,
+        reason,
+        failures=failures,
+        not_before=moment(wait) if wait else None,
+        dead=state == "dead",
+        running=now is not None and lease > micros(now),
+    )
 
 
 def held(db: sqlite3.Connection, job: Job) -> bool:
@@ -68,19 +100,43 @@ def finish(db: sqlite3.Connection, job: Job) -> None:
     db.execute("DELETE FROM jobs WHERE job = ? AND attempts = ?", (job.number, job.attempts))
 
 
-def fail(db: sqlite3.Connection, job: Job, reason: str | None) -> None:
+def fail(
+    db: sqlite3.Connection,
+    job: Job,
+    reason: str | None,
+    failures: int = 0,
+    not_before: datetime | None = None,
+    dead: bool = False,
+) -> None:
     """Give the job back with the reason."""
-    sql = "UPDATE jobs SET lease_until = 0, reason = ? WHERE job = ? AND attempts = ?"
-    db.execute(sql, (reason and reason[:2000], job.number, job.attempts))
+    sql = (
+        "UPDATE jobs SET lease_until = 0, reason = ?, failures = ?, not_before = ?, state = ?"
+        " WHERE job = ? AND attempts = ?"
+    )
+    wait = micros(not_before) if not_before else 0
+    state = "dead" if dead else "pending"
+    db.execute(sql, (reason and reason[:2000], failures, wait, state, job.number, job.attempts))
 
 
-def pending(db: sqlite3.Connection, scope: Scope, owner: int) -> list[Job]:
+def keep(db: sqlite3.Connection, job: Job, rows: Sequence[int]) -> None:
+    """Leave the job with these rows alone."""
+    db.execute("UPDATE jobs SET rows = ? WHERE job = ?", (json.dumps(list(rows)), job.number))
+
+
+def again(db: sqlite3.Connection, owner: int, number: int) -> bool:
+    """Have a job tried again at once; False when there is none."""
+    sql = (
+        "UPDATE jobs SET state = 'pending', failures = 0, not_before = 0, lease_until = 0, attempts = attempts + 1"
+        " WHERE owner = ? AND job = ?"
+    )
+    return db.execute(sql, (owner, number)).rowcount == 1
+
+
+def pending(db: sqlite3.Connection, scope: Scope, owner: int, now: datetime | None) -> list[Job]:
     """Jobs not done, oldest first."""
-    sql = "SELECT job, kind, rows, attempts, reason FROM jobs WHERE owner = ? ORDER BY job"
-    bare = Scope(scope.tenant, scope.user)
-    return [
-        Job(job, bare, kind, tuple(json.loads(rows)), n, why) for job, kind, rows, n, why in db.execute(sql, (owner,))
-    ]
+    gone = set(json.loads(orphaned(db, owner, now))) if now else set()
+    found = db.execute(f"SELECT {COLUMNS}, holder FROM jobs WHERE owner = ? ORDER BY job", (owner,)).fetchall()
+    return [job_of(record[:-1], scope, None if record[-1] in gone else now) for record in found]
 
 
 def drop_rows(db: sqlite3.Connection, owner: int, gone: set[int]) -> int:

@@ -14,12 +14,15 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from memorist.cube import Cube, Scope, TimeSpan, Trust
+from memorist.cube import Cube, Scope, State, TimeSpan, Trust
 from memorist.models.embedder import Identity, Vectors
 
 Rows = npt.NDArray[np.int64]
 Terms = npt.NDArray[np.uint32]
 Floats = npt.NDArray[np.float32]
+
+INDEX = "index"
+"""The kind of job that embeds and organises episodes; those of an organiser have its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ class Turn:
     at: datetime
     valid_from: datetime
     vector: Vectors | None
+    recorded_at: datetime
     meta: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -83,6 +87,10 @@ class Derived:
 
     `members` are the rows it rests on: when one of them is closed it is hidden, when one is erased it is erased.
     `vector` is of the store's embedder; the store keeps it as float16.
+
+    A cube that ends has `valid_to`, and `superseded_at` says since when that is known. `recorded_at` is when what it
+    says was first known (default: now). With `versioned`, text or metadata that differ from what is stored do not
+    replace it without trace: what was there becomes an earlier version, as `history` tells and `undo` undoes.
     """
 
     id: str
@@ -99,11 +107,16 @@ class Derived:
     meta: Mapping[str, Any] = field(default_factory=dict)
     vector: Vectors | None = None
     links: tuple[Link, ...] = ()
+    valid_to: datetime | None = None
+    recorded_at: datetime | None = None
+    superseded_at: datetime | None = None
+    versioned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A derived cube as the store has it. `active` is False for one that no longer holds."""
+    """A derived cube as the store has it. `active` is False for one that no longer holds: because it was superseded,
+    withdrawn or undone, as `state` and `superseded_at` tell."""
 
     row: int
     id: str
@@ -117,6 +130,11 @@ class Kept:
     trust: Trust
     at: datetime
     tokens: int
+    state: State
+    valid_from: datetime
+    valid_to: datetime | None
+    recorded_at: datetime
+    superseded_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +164,8 @@ class Unorganised:
     rows: tuple[int, ...]
     since: Mark
     upto: Mark
+    revision: int = 0
+    """The owner's when this was read: what its organiser derived meanwhile makes `organise` refuse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +181,8 @@ class Job:
     """Work that follows an add: `rows` are the episodes it is about, `reason` why it failed last.
 
     `seen` is the owner's revision when the job was claimed: what changed later was not seen by whoever does it.
+    `failures` are those since it was last told to try again; it waits until `not_before`, and is not tried again by
+    itself once it is `dead`. `running` says that somebody has it leased.
     """
 
     number: int
@@ -170,6 +192,10 @@ class Job:
     attempts: int
     reason: str | None
     seen: int = 0
+    failures: int = 0
+    not_before: datetime | None = None
+    dead: bool = False
+    running: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,17 +285,55 @@ class Store(Protocol):
         """
         ...
 
-    def claim(self, scope: Scope, now: datetime, number: int = 0) -> Job | None:
-        """A pending job of this owner that nobody works on, now leased to the caller. A lease ends with its time or,
-        where the store can tell, with the process that holds it."""
+    def claim(self, scope: Scope, now: datetime, number: int = 0, kind: str = INDEX) -> Job | None:
+        """A pending job of this owner and kind that nobody works on and that need not wait, now leased to the caller.
+
+        A lease ends with its time or, where the store can tell, with the process that holds it. Jobs of an organiser
+        are done one after another, in their order: while one is leased, no other of its owner and kind is.
+        """
         ...
 
-    def fail(self, job: Job, reason: str) -> None:
-        """Leave the job pending with its reason."""
+    def fail(
+        self, job: Job, reason: str, *, failures: int = 0, not_before: datetime | None = None, dead: bool = False
+    ) -> None:
+        """Leave the job pending with its reason: to be tried again from `not_before`, or not by itself when `dead`."""
         ...
 
-    def jobs(self, scope: Scope) -> list[Job]:
-        """Jobs that are not done."""
+    def enqueue(self, scope: Scope, organiser: str, batch: int) -> int:
+        """Make jobs of the organiser's kind, of up to `batch` episodes each, about all that changed since its mark,
+        and move the mark; one transaction. Returns how many jobs were made."""
+        ...
+
+    def apply(self, job: Job, organised: Organised, now: datetime, left: Sequence[int] = ()) -> bool:
+        """Write what an organiser derived for a job, and end the job, or leave it with the episodes `left`; one
+        transaction.
+
+        False, and nothing is written, when the job is not the caller's any more, or when cubes of these origins were
+        changed by others since it was claimed.
+        """
+        ...
+
+    def jobs(self, scope: Scope, now: datetime | None = None) -> list[Job]:
+        """Jobs that are not done, oldest first; `now` tells which of them are running."""
+        ...
+
+    def retry(self, scope: Scope, number: int) -> None:
+        """Have a job tried again at once, also a dead one. Raises NotFound."""
+        ...
+
+    def cancel(self, scope: Scope, number: int) -> None:
+        """Drop an organiser's job: what it is about stays as it is. Raises NotFound, or StateError for an index job."""
+        ...
+
+    def visible(self, scope: Scope, selection: Selection, origin: str) -> Rows:
+        """Rows of an origin's cubes that a query may see, rising."""
+        ...
+
+    def undo(self, scope: Scope, id: str, now: datetime) -> None:
+        """Put the version before in a derived cube's place; one that has none is hidden, for good.
+
+        Raises NotFound, or StateError for an episode, an earlier version or a cube that does not hold.
+        """
         ...
 
     def unorganised(self, scope: Scope, organiser: str, limit: int) -> Unorganised:
@@ -279,8 +343,9 @@ class Store(Protocol):
     def organise(self, scope: Scope, organiser: str, seen: Unorganised, organised: Organised, now: datetime) -> bool:
         """Write what an organiser derived from `seen` and move its mark, in one transaction.
 
-        False, and nothing is written, when another process has moved the mark meanwhile. A cube of which a member is
-        no longer current is left out: the change that closed it comes after the mark.
+        False, and nothing is written, when another process has moved the mark meanwhile, or changed cubes of these
+        origins. A cube of which a member is no longer current is left out: the change that closed it comes after the
+        mark.
         """
         ...
 

@@ -89,7 +89,14 @@ CREATE TABLE marks (
 CREATE INDEX cubes_origin ON cubes (owner, origin, revision) WHERE origin NOT IN ('source', 'windows');
 """
 
-MIGRATIONS: tuple[str, ...] = (CREATE, MARKS)
+QUEUE = """
+-- A job that failed waits until `not_before`; after its last failure its state is 'dead' instead of 'pending'.
+ALTER TABLE jobs ADD COLUMN state TEXT NOT NULL DEFAULT 'pending';
+ALTER TABLE jobs ADD COLUMN failures INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN not_before INTEGER NOT NULL DEFAULT 0;
+"""
+
+MIGRATIONS: tuple[str, ...] = (CREATE, MARKS, QUEUE)
 """MIGRATIONS[n] takes version n to n + 1; version 0 is the empty file."""
 
 VERSION = len(MIGRATIONS)

@@ -22,11 +22,13 @@ from memorist.store.connection import Database, copy_whole
 from memorist.store.index import OwnerIndex
 from memorist.store.moments import micros, moment
 from memorist.store.protocol import (
+    INDEX,
     Changes,
     Draft,
     Erased,
     Job,
     Organised,
+    Rows,
     Searcher,
     Selection,
     Stretch,
@@ -91,23 +93,65 @@ class SQLiteStore:
             derived.write(db, owner, organised, now, revision)
             return True
 
-    def claim(self, scope: Scope, now: datetime, number: int = 0) -> Job | None:
-        """A pending job of this owner that nobody works on, leased to the caller."""
+    def claim(self, scope: Scope, now: datetime, number: int = 0, kind: str = INDEX) -> Job | None:
+        """A pending job of this owner and kind that nobody works on, leased to the caller."""
         with self._database.reading() as db:
-            if not jobs.any_free(db, owner_of(db, scope, create=False), now, number):
+            if not jobs.any_free(db, owner_of(db, scope, create=False), now, number, kind):
                 return None
         with self._database.writing() as db:
-            return jobs.claim(db, scope, owner_of(db, scope, create=False), now, number)
+            return jobs.claim(db, scope, owner_of(db, scope, create=False), now, number, kind)
 
-    def fail(self, job: Job, reason: str) -> None:
+    def fail(
+        self, job: Job, reason: str, *, failures: int = 0, not_before: datetime | None = None, dead: bool = False
+    ) -> None:
         """Leave the job pending with its reason."""
         with self._database.writing() as db:
-            jobs.fail(db, job, reason)
+            jobs.fail(db, job, reason, failures, not_before, dead)
 
-    def jobs(self, scope: Scope) -> list[Job]:
+    def enqueue(self, scope: Scope, organiser: str, batch: int) -> int:
+        """Make jobs about all that changed since the organiser's mark, and move the mark."""
+        if not self.unorganised(scope, organiser, 1).rows:  # a read, which never waits for a writer
+            return 0
+        made = 0
+        with self._database.writing() as db:
+            owner = owner_of(db, scope, create=False)
+            while (seen := derived.unorganised(db, owner, organiser, batch)).rows:
+                jobs.create(db, owner, (organiser,), seen.rows)
+                derived.move_mark(db, owner, organiser, seen.upto)
+                made += 1
+        return made
+
+    def apply(self, job: Job, organised: Organised, now: datetime, left: Sequence[int] = ()) -> bool:
+        """Write what an organiser derived for a job, and end it or leave it with the episodes `left`."""
+        with self._database.writing() as db:
+            owner = owner_of(db, job.scope, create=False)
+            if not jobs.held(db, job) or derived.overtaken(db, owner, organised, job.seen):
+                return False
+            derived.write(db, owner, organised, now, next_revision(db, owner))
+            jobs.keep(db, job, left) if left else jobs.finish(db, job)
+            return True
+
+    def jobs(self, scope: Scope, now: datetime | None = None) -> list[Job]:
         """Jobs that are not done."""
         with self._database.reading() as db:
-            return jobs.pending(db, scope, owner_of(db, scope, create=False))
+            return jobs.pending(db, scope, owner_of(db, scope, create=False), now)
+
+    def retry(self, scope: Scope, number: int) -> None:
+        """Have a job tried again at once."""
+        with self._database.writing() as db:
+            if not jobs.again(db, owner_of(db, scope, create=False), number):
+                raise NotFound(f"there is no job {number} in this scope; see: memorist jobs")
+
+    def cancel(self, scope: Scope, number: int) -> None:
+        """Drop an organiser's job."""
+        with self._database.writing() as db:
+            owner = owner_of(db, scope, create=False)
+            found = [job for job in jobs.pending(db, scope, owner, None) if job.number == number]
+            if not found:
+                raise NotFound(f"there is no job {number} in this scope; see: memorist jobs")
+            if found[0].kind == INDEX:
+                raise StateError(f"job {number} makes memories findable by meaning; it can be tried again, not dropped")
+            jobs.finish(db, found[0])
 
     def unorganised(self, scope: Scope, organiser: str, limit: int) -> Unorganised:
         """Up to `limit` episodes that changed since this organiser's mark, oldest change first."""
@@ -118,7 +162,8 @@ class SQLiteStore:
         """Write what an organiser derived and move its mark; False when another process has moved it."""
         with self._database.writing() as db:
             owner = owner_of(db, scope, create=False)
-            if not owner or derived.mark_of(db, owner, organiser) != seen.since:
+            moved = derived.mark_of(db, owner, organiser) != seen.since
+            if not owner or moved or derived.overtaken(db, owner, organised, seen.revision):
                 return False
             derived.write(db, owner, organised, now, next_revision(db, owner))
             derived.move_mark(db, owner, organiser, seen.upto)
@@ -181,6 +226,17 @@ class SQLiteStore:
                 jobs.create(db, owner, kinds, touched)
             return erased
 
+    def undo(self, scope: Scope, id: str, now: datetime) -> None:
+        """Put the version before in a derived cube's place, or hide it when it has none."""
+        with self._database.writing() as db:
+            owner = owner_of(db, scope, create=False)
+            found = header_of(db, scope, owner, id)
+            if found["origin"] == SOURCE:
+                raise StateError(f"{id} is an episode; to change it use update, to hide it forget")
+            if found["state"] != "active":
+                raise StateError(f"{id} is {found['state']} already")
+            derived.undo(db, owner, int(found["row"]), now, next_revision(db, owner))
+
     def compact(self, texts: Sequence[str]) -> int:
         """Rewrite the file without free space; returns how many of the texts' bytes are still found."""
         with self._database.alone() as db:
@@ -223,6 +279,12 @@ class SQLiteStore:
             rows = np.array(db.execute(sql, values).fetchall(), np.int64).reshape(-1)
             return IndexSearcher(index, index.mask(rows))
 
+    def visible(self, scope: Scope, selection: Selection, origin: str) -> Rows:
+        """Rows of an origin's cubes that a query may see, rising."""
+        with self._database.reading() as db:
+            sql, values = select_sql("row", scope, owner_of(db, scope, create=False), selection, origin)
+            return np.array(db.execute(f"{sql} ORDER BY row", values).fetchall(), np.int64).reshape(-1)
+
     def get(self, scope: Scope, ids: Sequence[str]) -> list[Cube]:
         """Cubes by id, in the given order. Raises NotFound for the first that this scope does not have."""
         with self._database.reading() as db:
@@ -261,10 +323,14 @@ class SQLiteStore:
             owner = owner_of(db, scope, create=False)
             rows = erasure.versions(db, [int(header_of(db, scope, owner, id)["row"])])
             happened: list[tuple[datetime, str, Cube]] = []
-            for place, (row, cube) in enumerate(load(db, scope, owner, rows).items()):
+            known = sorted(load(db, scope, owner, rows).items(), key=lambda item: (item[1].recorded_at, item[0]))
+            for place, (row, cube) in enumerate(known):
                 happened.append((cube.recorded_at, "updated" if place else "added", cube))
                 events = db.execute("SELECT at, what FROM events WHERE row = ? ORDER BY event", (row,))
                 happened += [(moment(at), what, cube) for at, what in events]
+            newest = known[-1][1]
+            if newest.superseded_at is not None:  # by another cube, not by a version of its own
+                happened.append((newest.superseded_at, "superseded", newest))
             return sorted(happened, key=lambda change: change[0])
 
     def scopes(self) -> Iterator[tuple[Scope, int]]:

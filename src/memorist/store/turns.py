@@ -12,7 +12,10 @@ from memorist.store.moments import moment
 from memorist.store.protocol import Stretch, Turn
 from memorist.store.rows import fetch_in
 
-TURN = "c.row, c.id, c.text, c.speaker, c.role, c.trust, c.session, c.agent, c.at, c.valid_from, f.vector, c.meta"
+TURN = (
+    "c.row, c.id, c.text, c.speaker, c.role, c.trust, c.session, c.agent, c.at, c.valid_from, f.vector, c.recorded_at,"
+    " c.meta"
+)
 CURRENT = "c.origin = 'source' AND c.kind = 'text' AND c.state = 'active' AND c.superseded_at IS NULL"
 # The plus keeps SQLite from walking the owner's index when the rows are known.
 BY_ROW = f"SELECT {TURN} FROM cubes c JOIN features f ON f.row = c.row WHERE +c.owner = ? AND {CURRENT}"
@@ -60,7 +63,8 @@ def stretch(
 
 def turn_of(record: Sequence[object]) -> Turn:
     """A turn from a row of TURN."""
-    row, id, text, speaker, role, trust, session, agent, at, valid_from, vector, meta = record
+    row, id, text, speaker, role, trust, session, agent, at, valid_from, vector, recorded, meta = record
     unpacked = np.frombuffer(vector, np.float16).astype(np.float32) if isinstance(vector, bytes) else None
     known = {} if meta == "{}" else json.loads(str(meta))
-    return Turn(row, id, text, speaker, role, trust, session, agent, moment(at), moment(valid_from), unpacked, known)  # type: ignore[arg-type]
+    times = moment(at), moment(valid_from)  # type: ignore[arg-type]
+    return Turn(row, id, text, speaker, role, trust, session, agent, *times, unpacked, moment(recorded), known)  # type: ignore[arg-type]
