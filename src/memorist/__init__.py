@@ -17,7 +17,21 @@ if TYPE_CHECKING:
     from memorist.cube import Cube, Document, Observation, Scope, TimeSpan
     from memorist.errors import MemoristError
     from memorist.memory import Memory, ScopedMemory
-    from memorist.results import Answer, Change, Check, Citation, Erasure, Hit, Hits, Receipt, Verification
+    from memorist.organise.general import General
+    from memorist.results import (
+        Answer,
+        Candidate,
+        Change,
+        Check,
+        Citation,
+        Erasure,
+        Hit,
+        Hits,
+        Receipt,
+        Recommendation,
+        Recommendations,
+        Verification,
+    )
     from memorist.sources import FileOptions
 
 try:
@@ -30,7 +44,11 @@ HOMES = {
     "cube": ("Cube", "Document", "Observation", "Scope", "TimeSpan"),
     "errors": ("MemoristError",),
     "memory": ("Memory", "ScopedMemory"),
-    "results": ("Answer", "Change", "Check", "Citation", "Erasure", "Hit", "Hits", "Receipt", "Verification"),
+    "organise.general": ("General",),
+    "results": (
+        *("Answer", "Candidate", "Change", "Check", "Citation", "Erasure", "Hit", "Hits", "Receipt", "Recommendation"),
+        *("Recommendations", "Verification"),
+    ),
     "sources": ("FileOptions",),
 }
 
@@ -47,6 +65,7 @@ __all__ = [
     "Answer",
     "AsyncMemory",
     "AsyncScopedMemory",
+    "Candidate",
     "Change",
     "Check",
     "Citation",
@@ -54,12 +73,15 @@ __all__ = [
     "Document",
     "Erasure",
     "FileOptions",
+    "General",
     "Hit",
     "Hits",
     "MemoristError",
     "Memory",
     "Observation",
     "Receipt",
+    "Recommendation",
+    "Recommendations",
     "Scope",
     "ScopedMemory",
     "TimeSpan",

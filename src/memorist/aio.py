@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import update_wrapper
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from memorist.memory import Memory, ScopedMemory
+from memorist.organise.general import General
+from memorist.results import Candidate, Recommendations
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -76,3 +78,15 @@ class AsyncScopedMemory:
     forget = of_scope(ScopedMemory.forget)
     restore = of_scope(ScopedMemory.restore)
     erase = of_scope(ScopedMemory.erase)
+
+    async def recommend(
+        self,
+        request: str,
+        candidates: Sequence[Candidate | Mapping[str, Any] | str],
+        *,
+        general: AsyncScopedMemory | General | None = None,
+        **options: Any,
+    ) -> Recommendations:
+        """As `ScopedMemory.recommend`."""
+        shared = general.scoped if isinstance(general, AsyncScopedMemory) else general
+        return await asyncio.to_thread(self.scoped.recommend, request, candidates, general=shared, **options)

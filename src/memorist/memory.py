@@ -19,14 +19,31 @@ from memorist.errors import InputError, RecordError, brief
 from memorist.lifecycle.ingest import draft_update, ingest
 from memorist.lifecycle.jobs import settle
 from memorist.lifecycle.organising import catch_up
+from memorist.models.chat import ChatModel
 from memorist.models.embedder import Embedder
 from memorist.models.known import embedder_named, embedder_of
-from memorist.organise.protocol import Around
+from memorist.organise.general import Crowd, General
+from memorist.organise.preferences import NAME as PREFERENCES
+from memorist.organise.preferences import Preferences, Tastes
+from memorist.organise.protocol import Around, RecipeOrganiser
 from memorist.organise.windows import Windows
 from memorist.recall.names import unheard
 from memorist.recall.pool import Limits, Query, run
+from memorist.recall.recommend import candidates_of
+from memorist.recall.recommender import Known, Recommender
 from memorist.recipes import Recipe, recipe_named
-from memorist.results import Answer, Change, Check, Erasure, Hit, Hits, Receipt, Verification
+from memorist.results import (
+    Answer,
+    Candidate,
+    Change,
+    Check,
+    Erasure,
+    Hit,
+    Hits,
+    Receipt,
+    Recommendations,
+    Verification,
+)
 from memorist.sources import FileOptions, from_document, from_messages, read, split_long
 from memorist.sources.checked import checked
 from memorist.store.protocol import INDEX, Selection, Store
@@ -56,6 +73,7 @@ class Memory:
         self._organisers = (Windows(),)
         self._recipe_organisers = tuple(make() for make in recipe.organisers)
         self._views = Views(store)
+        self._recommender = Recommender(store, embedder)
 
     @classmethod
     def open(
@@ -145,11 +163,15 @@ class Memory:
 
     def settle(self, scope: Scope) -> str | None:
         """Finish an owner's pending work; returns why it could not be."""
+        return self._settle(scope, self._recipe_organisers)
+
+    def _settle(self, scope: Scope, organisers: Sequence[RecipeOrganiser]) -> str | None:
+        """Finish the pending work, and have these organisers catch up."""
         problem = settle(self._store, scope, self._embedder, self._organisers, self._clock)
-        if problem or not self._recipe_organisers:
+        if problem or not organisers:
             return problem
         around = Around(scope, self._embedder, None, partial(self._views.of, scope))
-        return catch_up(self._store, self._recipe_organisers, around, self._clock)
+        return catch_up(self._store, organisers, around, self._clock)
 
     def close(self) -> None:
         """Let go of the file. Closing is never needed for safety."""
@@ -274,6 +296,51 @@ class ScopedMemory:
         return extractive.answer(
             question_of(question), self.search(question, budget=budget, where=where), self._memory._embedder
         )
+
+    def recommend(
+        self,
+        request: str,
+        candidates: Sequence[Candidate | Mapping[str, Any] | str],
+        *,
+        k: int = 10,
+        general: ScopedMemory | General | None = None,
+        model: ChatModel | None = None,
+    ) -> Recommendations:
+        """The `k` candidates that suit this user and the request best, with reasons that cite interactions.
+
+        An episode is an interaction when its metadata have an `item`, and perhaps `rating` (1 to 5), `category` and
+        `title`; a candidate is an object with `id`, `text` and `category`, or a text. An empty request asks for
+        whatever suits. `general` is what is known beside this user: counts, or the tenant's shared memory, which is
+        its scope without a user; nobody else's own memory is ever read. `model` describes what would fit; when it
+        fails, the order is the measured one and `problem` says why.
+
+        Raises InputError.
+        """
+        memory = self._memory
+        whole("k", k)
+        wanted, chosen = request_of(request), candidates_of(candidates)
+        crowd, stale = self._general(general)
+        problem = memory._settle(self.scope, (Preferences(),)) or stale
+        known = Known(self.scope, memory._views.of(self.scope, PREFERENCES, Tastes))
+        made = memory._recommender.recommend(wanted, chosen, k, known, crowd, model)
+        return replace(made, problem=made.problem or problem)
+
+    def _general(self, general: ScopedMemory | General | None) -> tuple[General | None, str | None]:
+        """What is known in general, and why not all of it is. Raises InputError for a memory that is not the tenant's
+        shared one."""
+        if general is None or isinstance(general, General):
+            return general, None
+        if not isinstance(general, ScopedMemory) or general._memory is not self._memory:
+            raise InputError(f"general={brief(general)} is neither a General nor a scope of this memory")
+        shared = Scope(tenant=self.scope.tenant)
+        if general.scope != shared or self.scope.user == "":
+            raise InputError(
+                "general must be the shared memory of the user's own tenant: memory.scope(tenant=...) without a user; "
+                "a user's memory is never read for another"
+            )
+        memory = self._memory
+        problem = memory._settle(shared, (Preferences(),))
+        return memory._views.of(shared, PREFERENCES, Crowd).general, problem
 
     def get(self, id: str) -> Cube:
         """A cube by id. Raises NotFound."""
@@ -407,6 +474,11 @@ def question_of(query: object) -> str:
     if not text:
         raise InputError("the question is empty; ask something")
     return text[:20_000]
+
+
+def request_of(request: object) -> str:
+    """A request as text; unlike a question it may be empty. Raises InputError."""
+    return question_of(request) if not isinstance(request, str) or request.strip() else ""
 
 
 def ids_of(id: str | Sequence[str]) -> list[str]:

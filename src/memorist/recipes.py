@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from memorist.errors import InputError
+from memorist.organise.preferences import Preferences
 from memorist.organise.protocol import RecipeOrganiser
 from memorist.recall.candidates import dated, dense, dense_seeds, lexical, lexical_seeds, neighbours
 from memorist.recall.pool import Stage
@@ -34,6 +35,12 @@ RECIPES: Mapping[str, Recipe] = {
             "default",
             "words and meaning of each turn and of the best window around it, with a sense of time",
             (lexical_seeds, dense_seeds, dated, neighbours, by_window, timely, ordered, budgeted),
+        ),
+        Recipe(
+            "mr-rec",
+            "the default, with what the interactions among the episodes say of someone's preferences (MR.Rec)",
+            (lexical_seeds, dense_seeds, dated, neighbours, by_window, timely, ordered, budgeted),
+            (Preferences,),
         ),
         Recipe("lexical", "BM25 over turns", (lexical, by_words, ordered, budgeted)),
         Recipe("dense", "cosine over turns", (dense, by_meaning, ordered, budgeted)),

@@ -60,10 +60,11 @@ class Interaction:
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """An interaction as it is remembered: the row of its episode, and what a view needs of its cube."""
+    """An interaction as it is remembered: the row and id of its episode, and what a view needs of its cube."""
 
     row: int
     id: str
+    episode: str
     interaction: Interaction
     text: str
     vector: Vectors | None
@@ -150,23 +151,24 @@ def observed(turn: Turn) -> Behaviour | None:
     if found is None:
         return None
     id = derived_id(NAME, turn.id)
-    return Behaviour(turn.row, id, found, turn.text, turn.vector, turn.agent, turn.session, turn.trust)
+    return Behaviour(turn.row, id, turn.id, found, turn.text, turn.vector, turn.agent, turn.session, turn.trust)
 
 
 def behaviour_of(kept: Kept) -> Behaviour:
     """A behaviour from its cube."""
     found = interaction_of(kept.meta, kept.text, kept.at)
     assert found is not None  # it was one when the cube was written
-    return Behaviour(
-        int(kept.members[0]), kept.id, found, kept.text, kept.vector, kept.agent, kept.session, kept.trust
-    )
+    row, episode = int(kept.members[0]), str(kept.meta["episode"])
+    return Behaviour(row, kept.id, episode, found, kept.text, kept.vector, kept.agent, kept.session, kept.trust)
 
 
 def cube_of(behaviour: Behaviour) -> Derived:
     """The cube of a behaviour."""
     seen = behaviour.interaction
     named = {"rating": seen.rating, "category": "|".join(seen.categories), "title": seen.title, "person": seen.person}
-    meta = {"level": "behavior", "item": seen.item} | {name: value for name, value in named.items() if value not in (None, "")}
+    meta = {"level": "behavior", "episode": behaviour.episode, "item": seen.item} | {
+        name: value for name, value in named.items() if value not in (None, "")
+    }
     return Derived(
         behaviour.id, NAME, behaviour.text, (behaviour.row,), behaviour.trust, behaviour.agent, behaviour.session,
         seen.at, seen.at, meta=meta, vector=behaviour.vector,
@@ -198,8 +200,7 @@ def counted(seen: Sequence[Interaction]) -> str:
     mean = f", {np.mean(rated):.1f} of 5 on average" if rated else ""
     last = seen[-1].at
     return (
-        f"liked {sum(one.liked for one in seen)} of {len(seen)}{mean}, last on {last.day} {last:%B %Y}"
-        f"{best_of(seen)}."
+        f"liked {sum(one.liked for one in seen)} of {len(seen)}{mean}, last on {last.day} {last:%B %Y}{best_of(seen)}."
     )
 
 
@@ -219,7 +220,10 @@ def profile_of(seen: Sequence[Interaction]) -> str:
     ranked = sorted(gains, key=lambda name: (-gains[name], name))
     above = [name for name in ranked if gains[name] > 0][:BEST]
     below = [name for name in reversed(ranked) if gains[name] < 0][:BEST]
-    parts = [f"likes {', '.join(above)} more than the rest" if above else "", f"{', '.join(below)} less" if below else ""]
+    parts = [
+        f"likes {', '.join(above)} more than the rest" if above else "",
+        f"{', '.join(below)} less" if below else "",
+    ]
     said = "; ".join(part for part in parts if part)
     return f"All interactions: {counted(seen)}" + (f" {said.capitalize()}." if said else "")
 

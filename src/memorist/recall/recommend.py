@@ -6,14 +6,18 @@ The reasons of a recommendation are the signals that raised it, with the interac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
+from memorist.cube import is_unicode
+from memorist.errors import InputError, brief
 from memorist.models.embedder import Vectors
-from memorist.organise.general import LEAST, General
+from memorist.organise.general import General
 from memorist.organise.preferences import Behaviour
 from memorist.recall.select import said
 from memorist.results import Candidate, Reason, Recommendation
@@ -28,15 +32,14 @@ WEIGHTS: Mapping[str, float] = {
     "profile": 0.3,
 }
 """Of the signals, each in standard deviations over the candidates. The first four were chosen on MovieLens ratings
-before those that are tested; see docs/results/preferences.md. No data at hand has requests: theirs are plain choices."""
+before those that are tested; see docs/results/preferences.md. The last two are plain choices:
+no data at hand have requests."""
 
 DAMPED = 20
 """People that two items seem to share at least: a small overlap of rare items is no evidence."""
 
 NEUTRAL = 3.5
 """The rating that neither speaks for an item nor against it: a liking counts by what it has above."""
-
-MEASURED = ("crowd", "category", "alike", "popular", "request")
 
 CITED = 3
 """Interactions that a reason cites."""
@@ -47,7 +50,7 @@ REASONS = 3
 
 @dataclass(frozen=True)
 class Asked:
-    """What is to be ranked, for whom, and what is known. `likings` are rows of `behaviours` that are likings."""
+    """What is to be ranked, for whom (`behaviours`, oldest first), and what is known in general."""
 
     request: str
     candidates: Sequence[Candidate]
@@ -101,6 +104,41 @@ class Asked:
         return columns
 
 
+def candidates_of(given: Sequence[Candidate | Mapping[str, Any] | str]) -> list[Candidate]:
+    """What the caller wants ranked. Raises InputError that names the one that cannot be."""
+    if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
+        raise InputError(f"candidates={brief(given)} is not a list of candidates")
+    made = [candidate_of(one) for one in given]
+    twice = [id for id, times in Counter(one.id for one in made).items() if times > 1]
+    if not made or twice:
+        problem = f"name {brief(twice[0])} twice; give each id once" if twice else "are empty; give what to choose from"
+        raise InputError(f"the candidates {problem}")
+    return made
+
+
+def candidate_of(given: Candidate | Mapping[str, Any] | str) -> Candidate:
+    """A candidate from a text that is its own id, or from an object with id, text and category (parted by |)."""
+    if isinstance(given, str):
+        given = Candidate(given, given)
+    if isinstance(given, Mapping):
+        odd = given.keys() - {"id", "text", "category"}
+        if odd:
+            raise InputError(f"the candidate {brief(given)} has {brief(min(map(str, odd)))}; use id, text and category")
+        id, category = given.get("id", given.get("text")), given.get("category", "")
+        id = str(id) if isinstance(id, int) and not isinstance(id, bool) else id
+        parts = category.split("|") if isinstance(category, str) else [category]
+        named = (one.strip() if isinstance(one, str) else one for one in parts)
+        given = Candidate(id, given.get("text", id), tuple(one for one in named if one != ""))
+    if not isinstance(given, Candidate):
+        raise InputError(
+            f"the candidate {brief(given)} is a {type(given).__name__}; pass a text, an object or a Candidate"
+        )
+    texts = (given.id, given.text, *given.categories)
+    if not all(isinstance(one, str) and is_unicode(one) and "\x00" not in one for one in texts) or not given.id.strip():
+        raise InputError(f"the candidate {brief(given)} needs an id, a text and categories that are texts")
+    return given
+
+
 def signals(asked: Asked) -> dict[str, Floats]:
     """What speaks for each candidate, a column of [n] for each signal that knows something."""
     found: dict[str, Floats] = {}
@@ -114,9 +152,14 @@ def signals(asked: Asked) -> dict[str, Floats]:
         numbers = (asked.general.place.get(one.id, -1) for one in asked.candidates)
         found["popular"] = np.array([np.log1p(people[number]) if number >= 0 else 0 for number in numbers], np.float32)
     if asked.request:
-        (wanted,) = asked.embed([asked.request])
-        found["request"] = asked.vectors @ wanted + named(asked)
+        found["request"] = near_to(asked, asked.request) + named(asked)
     return {name: column for name, column in found.items() if float(np.ptp(column)) > 0}
+
+
+def near_to(asked: Asked, text: str) -> Floats:
+    """Cosine of each candidate and a text, [n]."""
+    (vector,) = asked.embed([text])
+    return np.asarray(asked.vectors @ vector, np.float32)
 
 
 def of_category(asked: Asked) -> Floats:
@@ -178,7 +221,7 @@ def reasons(asked: Asked, place: int, parts: Mapping[str, Floats], profile: Reas
             yield because_of_crowd(asked, place)
         elif name == "alike":
             (near,) = strongest(asked, asked.alike[place], 1)
-            yield Reason(name, f"like {near.interaction.title}{rated(near)}", (near.id,))
+            yield Reason(name, f"like {near.interaction.title}{rated(near)}", (near.episode,))
         elif name == "category":
             yield because_of_category(asked, asked.candidates[place])
         elif name == "popular":
@@ -196,12 +239,10 @@ def because_of_crowd(asked: Asked, place: int) -> Reason:
     """The likings that others share who like the candidate."""
     assert asked.general is not None
     near = strongest(asked, asked.crowd[place] * asked.strength, CITED)
-    shown = " and ".join(f"{one.interaction.title}{rated(one)}" for one in near[:2])
     others, counts = asked.general.with_item(near[0].interaction.item)
-    both = counts[others == asked.general.place[asked.candidates[place].id]]
-    return Reason(
-        "crowd", f"{int(both[0])} people like both this and {shown}", tuple(one.id for one in near)
-    )
+    (both,) = counts[others == asked.general.place[asked.candidates[place].id]]
+    shown = f"{both} people like both this and {near[0].interaction.title}{rated(near[0])}"
+    return Reason("crowd", shown, tuple(one.episode for one in near))
 
 
 def because_of_category(asked: Asked, candidate: Candidate) -> Reason:
@@ -213,7 +254,7 @@ def because_of_category(asked: Asked, candidate: Candidate) -> Reason:
     seen = sum(name in one.interaction.categories for one in asked.behaviours)
     best = sorted(liked[name], key=lambda one: (-(one.interaction.rating or 0), -one.interaction.at.timestamp()))
     text = f"liked {len(liked[name])} of {seen} with {name}"
-    return Reason("category", text, tuple(one.id for one in best[:CITED]))
+    return Reason("category", text, tuple(one.episode for one in best[:CITED]))
 
 
 def strongest(asked: Asked, values: Floats, most: int) -> list[Behaviour]:
