@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import subprocess
 import sys
 import threading
 import time
@@ -228,4 +229,26 @@ def test_closing_while_others_go_on_is_an_error_of_ours_at_worst(path: Path) -> 
     memory.close()
     with suppress(MemoristError):
         scope.search("hello")
+    memory.close()
+
+
+def test_reading_the_file_beside_sqlite_leaves_its_locks_alone(path):
+    """Else another process takes itself for the last user, and deletes the log that this one goes on writing."""
+    begin = "import sys; from worker import open_memory; ana = open_memory(sys.argv[1]).scope(user='ana'); "
+    program, listing = begin + "ana.add(sys.argv[2])", begin + "print([cube.text for cube in ana.list()])"
+
+    def elsewhere(code: str, *arguments: str) -> str:
+        here = str(Path(__file__).parent)
+        command = [sys.executable, "-c", code, str(path), *arguments]
+        return subprocess.run(command, cwd=here, capture_output=True, text=True, check=True).stdout
+
+    memory = open_memory(path)
+    ana = memory.scope(user="ana")
+    assert ana.erase(ana.add("a secret of twenty letters").ids[0]).remnants == 0  # it searches the file
+    open_memory(path).close()  # it reads the file's header
+    ana.add("before")
+    elsewhere(program, "between")
+    assert {cube.text for cube in ana.list()} == {"before", "between"}
+    ana.add("after")
+    assert all(text in elsewhere(listing) for text in ("before", "between", "after"))
     memory.close()

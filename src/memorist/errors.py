@@ -10,7 +10,8 @@
     │   ├── ModelUnreachable      no connection, no answer in time, or the answer broke off
     │   ├── ModelBusy             it asked us to wait longer than we may (`retry_after` seconds)
     │   ├── ModelRefused          it will not answer this request: no rights, no credit, wrong request, or its policy
-    │   └── BadReply              it answered, but not with what was asked for (`raw` is what it said)
+    │   ├── BadReply              it answered, but not with what was asked for (`raw` is what it said)
+    │   └── BudgetSpent           the call would exceed what this run may spend
     └── StoreError                the store cannot do its work
         ├── NotAStore             the file is something else, or its pages are damaged
         ├── StoreTooNew           a newer Memorist wrote this file
@@ -88,6 +89,10 @@ class BadReply(ModelError):
     def __init__(self, message: str, model: str = "", raw: str = "") -> None:
         super().__init__(message, model)
         self.raw = raw
+
+
+class BudgetSpent(ModelError):
+    """The run may spend no more. What it has done is kept; the next run goes on from there."""
 
 
 class StoreError(MemoristError):

@@ -9,19 +9,23 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from memorist.answer import extractive
 from memorist.archive import read_archive, write_archive
-from memorist.cube import Cube, Document, Observation, Scope, is_unicode, parse_moment, utc
+from memorist.cube import SOURCE, Cube, Document, Observation, Scope, is_unicode, parse_moment, utc
 from memorist.doctor import diagnose
-from memorist.errors import InputError, RecordError, brief
+from memorist.errors import InputError, ModelMissing, RecordError, brief
+from memorist.lifecycle.facts import conflicts_of, reopen
 from memorist.lifecycle.ingest import draft_update, ingest
 from memorist.lifecycle.jobs import settle
 from memorist.lifecycle.organising import catch_up
+from memorist.lifecycle.writing import Options, Run, Writing, logged
 from memorist.models.chat import ChatModel
 from memorist.models.embedder import Embedder
 from memorist.models.known import embedder_named, embedder_of
+from memorist.organise.facts import FACTS
 from memorist.organise.general import Crowd, General
 from memorist.organise.preferences import NAME as PREFERENCES
 from memorist.organise.preferences import Preferences, Tastes
@@ -31,12 +35,13 @@ from memorist.recall.names import unheard
 from memorist.recall.pool import Limits, Query, run
 from memorist.recall.recommend import candidates_of
 from memorist.recall.recommender import Known, Recommender
-from memorist.recipes import Recipe, recipe_named
+from memorist.recipes import Recipe, recipe_named, writing
 from memorist.results import (
     Answer,
     Candidate,
     Change,
     Check,
+    Conflict,
     Erasure,
     Hit,
     Hits,
@@ -46,7 +51,7 @@ from memorist.results import (
 )
 from memorist.sources import FileOptions, from_document, from_messages, read, split_long
 from memorist.sources.checked import checked
-from memorist.store.protocol import INDEX, Selection, Store
+from memorist.store.protocol import INDEX, Job, Rows, Selection, Store
 from memorist.store.sqlite import SQLiteStore
 from memorist.store.views import Views
 
@@ -65,7 +70,14 @@ Added = str | Path | Document | Observation | Mapping[str, Any] | Iterable[Mappi
 class Memory:
     """A store with an embedder. Everything about someone's memories goes through `scope`."""
 
-    def __init__(self, store: Store, embedder: Embedder, recipe: Recipe, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        embedder: Embedder,
+        recipe: Recipe,
+        clock: Callable[[], datetime],
+        model: ChatModel | None = None,
+    ) -> None:
         self._store = store
         self._embedder = embedder
         self._recipe = recipe
@@ -74,6 +86,9 @@ class Memory:
         self._recipe_organisers = tuple(make() for make in recipe.organisers)
         self._views = Views(store)
         self._recommender = Recommender(store, embedder)
+        writers = tuple(make() for make in recipe.writers)
+        self._writing = Writing(store, self._views, embedder, writers, clock, logged(store, clock))
+        self._model = model
 
     @classmethod
     def open(
@@ -82,6 +97,7 @@ class Memory:
         *,
         embedder: Embedder | str | None = None,
         recipe: str = "default",
+        model: ChatModel | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
     ) -> Memory:
         """Open the file, or create it.
@@ -102,7 +118,7 @@ class Memory:
         except BaseException:
             store.close()
             raise
-        return cls(store, embedder, chosen, clock)
+        return cls(store, embedder, chosen, clock, model)
 
     @classmethod
     def load(cls, archive: str | Path, path: str | Path, *, embedder: Embedder | str | None = None) -> Memory:
@@ -168,10 +184,43 @@ class Memory:
     def _settle(self, scope: Scope, organisers: Sequence[RecipeOrganiser]) -> str | None:
         """Finish the pending work, and have these organisers catch up."""
         problem = settle(self._store, scope, self._embedder, self._organisers, self._clock)
-        if problem or not organisers:
+        if problem:
             return problem
+        self._writing.enqueue(scope)
         around = Around(scope, self._embedder, None, partial(self._views.of, scope))
         return catch_up(self._store, organisers, around, self._clock)
+
+    def organise(self, options: Options = Options(), model: ChatModel | None = None) -> Run:
+        """Do the work of the recipe's writers for every owner, now; see `ScopedMemory.organise`."""
+        return self._organise([scope for scope, _ in self.scopes()], options, model)
+
+    def _organise(self, scopes: Sequence[Scope], options: Options, model: ChatModel | None) -> Run:
+        asked = model or self._model
+        if not self._writing.writers:
+            raise InputError(
+                f"the recipe {self._recipe.name} has nothing that a model writes; choose one of {', '.join(writing())}"
+            )
+        if asked is None:
+            raise ModelMissing("organising asks a language model; open the memory with model=, or give --model")
+        for scope in scopes:
+            self.settle(scope)
+            self._writing.hurry(scope)
+        return self._writing.run(scopes, asked, options)
+
+    def work(self, stop: Event, *, every: float = 5.0, options: Options = Options()) -> None:
+        """Do the writers' work as it comes, until `stop` is set; what failed is tried again after a while.
+
+        Meant for a thread or a process of its own. `every` is in seconds; `options.cancel` is replaced by `stop`.
+        """
+        if self._model is None or not self._writing.writers:
+            self._organise([], options, None)
+            return
+        while not stop.is_set():
+            scopes = [scope for scope, _ in self.scopes()]
+            for scope in scopes:
+                self.settle(scope)
+            self._writing.run(scopes, self._model, replace(options, cancel=stop))
+            stop.wait(every)
 
     def close(self) -> None:
         """Let go of the file. Closing is never needed for safety."""
@@ -215,7 +264,7 @@ class ScopedMemory:
         receipt = ingest(
             memory._store, self.scope, observations, memory._embedder, memory._organisers, memory._clock, progress
         )
-        problem = receipt.problem or (memory.settle(self.scope) if memory._recipe_organisers else None)
+        problem = receipt.problem or (memory.settle(self.scope) if memory._recipe.organised else None)
         return replace(receipt, problem=problem, state="stored" if problem else "indexed").with_skipped(skipped)
 
     def _observations(
@@ -283,13 +332,20 @@ class ScopedMemory:
             text,
             embed=memory._embedder.embed,
             load=lambda rows: memory._store.cubes(self.scope, rows),
-            view=partial(memory._views.of, self.scope),
+            views=partial(memory._views.of, self.scope),
+            visible=self._visible(selection),
             now=utc(memory._clock()),
             limits=limits,
         )
         pool = run(memory._recipe.stages, asked, searcher)
         hits = [hit_of(cube, place, pool) for place, cube in enumerate(pool.cubes)]
         return Hits(hits, query, unheard(text, searcher))
+
+    def _visible(self, selection: Selection) -> Callable[[str], Rows | None]:
+        """Which cubes of an origin a search may see."""
+        if selection == Selection() and not (self.scope.agent or self.scope.session):
+            return lambda origin: None
+        return partial(self._memory._store.visible, self.scope, selection)
 
     def ask(self, question: str, *, budget: int = DEFAULT_BUDGET, where: Mapping[str, Any] | None = None) -> Answer:
         """An answer from this memory with citations, or "I do not know" when the evidence is weak."""
@@ -369,7 +425,52 @@ class ScopedMemory:
 
     def history(self, id: str) -> list[Change]:
         """All versions of a cube and what happened to them, oldest first."""
-        return [Change(at, what, cube) for at, what, cube in self._memory._store.history(self.scope, id)]
+        return [
+            Change(at, what, cube, cause_of(cube, what))
+            for at, what, cube in self._memory._store.history(self.scope, id)
+        ]
+
+    def undo(self, id: str) -> Cube:
+        """Undo the last thing that happened to what an organiser derived, and return it as it is then.
+
+        A rewritten cube has its earlier text again, a superseded fact stands again beside the one that superseded it,
+        and what was only ever added is hidden. It stays so when its episodes are organised again. Raises NotFound, or
+        StateError for an episode or an earlier version.
+        """
+        memory = self._memory
+        cube = self.get(id)
+        if cube.origin == FACTS and cube.superseded_at is not None:
+            reopen(memory._store, memory._views, self.scope, id, memory._embedder, memory._clock)
+        else:
+            memory._store.undo(self.scope, id, utc(memory._clock()))
+        memory.settle(self.scope)
+        return self.get(id)
+
+    def organise(self, options: Options = Options(), model: ChatModel | None = None) -> Run:
+        """Do what the recipe's writers have to do for this owner, now, and say what was done.
+
+        Raises InputError when the recipe has no writers, ModelMissing without a model. What a model's failure leaves
+        undone is in the result, and waits as a job.
+        """
+        return self._memory._organise([self.scope], options, model)
+
+    def jobs(self) -> list[Job]:
+        """The work of this owner that is not done, oldest first."""
+        memory = self._memory
+        return memory._store.jobs(self.scope, utc(memory._clock()))
+
+    def retry(self, number: int) -> None:
+        """Have a job tried again by the next that works, also one that was given up. Raises NotFound."""
+        self._memory._store.retry(self.scope, number)
+
+    def cancel(self, number: int) -> None:
+        """Drop a job of a writer; its episodes stay, and are looked at again when they change. Raises NotFound, or
+        StateError for a job that indexes."""
+        self._memory._store.cancel(self.scope, number)
+
+    def conflicts(self) -> list[Conflict]:
+        """Facts that cannot all be true, and of which none may close another, by subject."""
+        return conflicts_of(self._memory._store, self._memory._views, self.scope)
 
     def forget(self, id: str | Sequence[str]) -> None:
         """Hide cubes from recall. `restore` undoes it. Raises NotFound or StateError; then nothing is hidden."""
@@ -440,7 +541,15 @@ def hit_of(cube: Cube, place: int, pool: Any) -> Hit:
         times=cube.times,
         meta=cube.meta,
         why=why,
+        origin=cube.origin,
     )
+
+
+def cause_of(cube: Cube, what: str) -> str | None:
+    """What made something happen to a derived cube, as its organiser wrote it down."""
+    name = {"added": "cause", "updated": "cause", "superseded": "closed_by"}.get(what, "")
+    found = cube.meta.get(name) if cube.origin != SOURCE else None
+    return found if isinstance(found, str) else None
 
 
 def in_conversation(observation: Observation, at: datetime | None, user: str) -> Observation:

@@ -9,7 +9,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Literal, overload
 
-from memorist.cube import Cube, TimeSpan, Trust
+from memorist.cube import SOURCE, Cube, TimeSpan, Trust
 from memorist.errors import RecordError
 from memorist.text import shown
 
@@ -41,7 +41,8 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """An episode that speaks to a query. `why` names what each recall stage made of it."""
+    """An episode that speaks to a query, or what was derived from some: then `origin` says by what, and `episodes` from
+    which. `why` names what each recall stage made of it."""
 
     id: str
     text: str
@@ -55,6 +56,7 @@ class Hit:
     times: tuple[TimeSpan, ...]
     meta: Mapping[str, object]
     why: Mapping[str, float | str]
+    origin: str = SOURCE
 
 
 class Hits(Sequence[Hit]):
@@ -197,11 +199,23 @@ class Recommendations(Sequence[Recommendation]):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Something that happened to a cube: it was added, updated, forgotten or restored."""
+    """Something that happened to a cube: it was added, updated, superseded, undone, forgotten or restored.
+
+    `cause` is the id of the episode that it happened because of, where that is another than the cube itself."""
 
     at: datetime
     what: str
     cube: Cube
+    cause: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Facts about the same thing that cannot all be true, and of which none may close another."""
+
+    subject: str
+    relation: str
+    facts: tuple[Cube, ...]
 
 
 @dataclass(frozen=True, slots=True)

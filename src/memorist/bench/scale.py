@@ -199,7 +199,8 @@ def query_of(memory: Memory, text: str) -> Query:
         text,
         embed=memory._embedder.embed,
         load=lambda rows: memory._store.cubes(scope, rows),
-        view=partial(memory._views.of, scope),
+        views=partial(memory._views.of, scope),
+        visible=lambda origin: None,
         now=memory._clock(),
         limits=Limits(None, 1_500),
     )

@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import groupby
 
 from memorist.cube import Scope, utc
-from memorist.organise.protocol import Around, RecipeOrganiser
+from memorist.organise.protocol import Around, Mending, RecipeOrganiser
 from memorist.store.protocol import Store, Stretch, Turn
 
 Progress = Callable[[str, int], None]
@@ -29,9 +29,19 @@ def catch_up(
                 organised = organiser.organise(stretches, frozenset(seen.rows), around)
                 if store.organise(around.scope, organiser.name, seen, organised, utc(clock())):
                     progress(organiser.name, len(seen.rows))
+            if isinstance(organiser, Mending):
+                mend(store, organiser, organiser.name, around, clock)
         except Exception as error:  # the episodes are safe, and recall goes on without what it would have derived
             return f"{organiser.name}: {type(error).__name__}: {error}"
     return None
+
+
+def mend(store: Store, organiser: Mending, name: str, around: Around, clock: Callable[[], datetime]) -> None:
+    """Set right what names a cube that is gone; when others are quicker, theirs is right, too."""
+    seen = store.unorganised(around.scope, name, 0)
+    mended = organiser.mend(around)
+    if mended.cubes or mended.withdrawn:
+        store.organise(around.scope, name, seen, mended, utc(clock()))
 
 
 def stretches_of(store: Store, scope: Scope, rows: Sequence[int], reach: int) -> list[Stretch]:

@@ -19,6 +19,14 @@ from memorist.store.views import V
 from memorist.times import TimeIntent, intent
 
 
+class ViewOf(Protocol):
+    """`(origin, make)`: an owner's derived cubes of an origin as a `View`, current."""
+
+    def __call__(self, origin: str, make: Callable[[], V], /) -> V:
+        """The view that `make` begins."""
+        ...
+
+
 class Query:
     """A question, and what stages need of it, each made when first asked for."""
 
@@ -28,7 +36,8 @@ class Query:
         *,
         embed: Callable[[Sequence[str]], Vectors],
         load: Callable[[Sequence[int]], dict[int, Cube]],
-        view: Callable[[str, Callable[[], V]], V],
+        views: ViewOf,
+        visible: Callable[[str], Rows | None],
         now: datetime,
         limits: Limits,
     ) -> None:
@@ -36,9 +45,14 @@ class Query:
         self.now = now
         self.limits = limits
         self.load = load
-        self.view = view
-        """`view(origin, make)`: the owner's derived cubes of an origin as a `View`, current."""
+        self._views = views
+        self.visible = visible
+        """`visible(origin)`: rows of an origin's cubes that may be seen, rising; None is all that hold."""
         self._embed = embed
+
+    def view(self, origin: str, make: Callable[[], V]) -> V:
+        """The owner's derived cubes of an origin as a `View`, current."""
+        return self._views(origin, make)
 
     @cached_property
     def vector(self) -> Floats:

@@ -13,7 +13,7 @@ import numpy as np
 from memorist.cube import SOURCE, Kind, Role, Scope, State, Trust
 from memorist.errors import InputError
 from memorist.sources.message import check_text, flat
-from memorist.store import jobs
+from memorist.store import jobs, replies
 from memorist.store.moments import moment
 from memorist.store.rows import next_row
 
@@ -34,7 +34,7 @@ WORDS: Mapping[str, tuple[str, ...]] = {
 
 
 def dump(db: sqlite3.Connection) -> Iterator[dict[str, Any]]:
-    """The embedder, then each episode in order of arrival. Derived cubes are not dumped: they are rebuilt.
+    """The embedder, each episode in order of arrival, the reply log. Derived cubes are not dumped: they are rebuilt.
 
     Times are microseconds since 1970 UTC, vectors base64 of float16.
     """
@@ -57,6 +57,7 @@ def dump(db: sqlite3.Connection) -> Iterator[dict[str, Any]]:
         happened = db.execute("SELECT at, what FROM events WHERE row = ? ORDER BY event", (row,)).fetchall()
         record["events"] = [list(event) for event in happened]
         yield record
+    yield from replies.dump(db)
 
 
 def restore(db: sqlite3.Connection, records: Iterable[Mapping[str, Any]], kinds: Sequence[str]) -> int:
@@ -75,6 +76,8 @@ def restore(db: sqlite3.Connection, records: Iterable[Mapping[str, Any]], kinds:
                 if row:
                     touched.setdefault(owner, []).append(row)
                     new += 1
+            elif record["record"] == "reply":
+                replies.restore(db, record)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             what = f"{type(error).__name__}: {error}"
             raise InputError(f"record {number} of the archive is broken ({what}); nothing was imported") from error

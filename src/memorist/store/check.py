@@ -39,6 +39,16 @@ QUERIES = (
         "cube {} has a revision beyond its owner's",
         "SELECT c.id FROM cubes c JOIN owners o USING (owner) WHERE c.revision > o.revision",
     ),
+    (
+        "reply {} of the log rests on nothing",
+        "SELECT reply FROM replies r WHERE (text != '' OR error IS NULL)"
+        " AND NOT EXISTS (SELECT 1 FROM reply_rows s WHERE s.reply = r.reply)",
+    ),
+    (
+        "reply {} of the log saw an episode of another owner, or a cube that is none",
+        "SELECT r.reply FROM replies r JOIN reply_rows s USING (reply) JOIN cubes c USING (row)"
+        " WHERE c.owner != r.owner OR c.origin != 'source'",
+    ),
 )
 SHOWN = 5
 

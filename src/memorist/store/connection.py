@@ -20,6 +20,7 @@ from memorist.errors import (
     StoreReadOnly,
     StoreTooNew,
 )
+from memorist.store.rawfile import File, begin_use, end_use, head, opening
 from memorist.store.schema import APPLICATION_ID, MIGRATIONS
 
 MAGIC = b"SQLite format 3\x00"
@@ -36,9 +37,13 @@ class Database:
         self._writing = threading.RLock()
         self._process = os.getpid()
         inspect(path, len(migrations))
+        self._file: File | None = None
         try:
             with self.translated():
-                prepare(self.connection(), path, migrations)
+                with opening():
+                    connection = self.connection()
+                    self._file = begin_use(path)
+                prepare(connection, path, migrations)
         except BaseException:
             self.close()
             raise
@@ -103,6 +108,9 @@ class Database:
         """Close every connection; the last one folds the log into the file."""
         while self._open and os.getpid() == self._process:
             self._open.popitem()[1].close()
+        if self._file is not None and os.getpid() == self._process:
+            end_use(self._file)
+            self._file = None
 
 
 PARENTS: list[object] = []
@@ -129,8 +137,7 @@ def inspect(path: Path, version: int) -> None:
             raise InputError(f"the folder {path.parent} does not exist; create it first")
         if not path.exists():
             return
-        with path.open("rb") as file:
-            header = file.read(HEADER)
+        header = head(path, HEADER)
         journal = path.with_name(path.name + "-journal").exists()
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror}; check its name and its rights") from error

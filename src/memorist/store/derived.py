@@ -23,10 +23,13 @@ def write(db: sqlite3.Connection, owner: int, organised: Organised, now: datetim
     wanted = {row for cube in organised.cubes for row in cube.members}
     current = f"SELECT row FROM cubes WHERE +owner = ? AND {CURRENT} AND row IN ({{}})"
     alive = {row for (row,) in fetch_in(db, current, sorted(wanted), owner)}
-    written = [
-        (put(db, owner, cube, now, revision), cube) for cube in organised.cubes if alive.issuperset(cube.members)
-    ]
-    for row, cube in written:  # when all are there, as they may link to each other
+    written: dict[int, Derived] = {}
+    for cube in organised.cubes:  # one may come several times: each time is a version
+        if alive.issuperset(cube.members):
+            row = put(db, owner, cube, now, revision)
+            link(db, owner, row, cube)
+            written[row] = cube
+    for row, cube in written.items():  # again when all are there, as they may link to each other
         link(db, owner, row, cube)
     hide = "UPDATE cubes SET state = 'forgotten', revision = ? WHERE id = ? AND owner = ? AND state = 'active'"
     db.executemany(hide, [(revision, id, owner) for id in organised.withdrawn])
@@ -71,7 +74,7 @@ def put(db: sqlite3.Connection, owner: int, cube: Derived, now: datetime, revisi
         if state == "undone":
             return int(row)
         if cube.versioned and state == "active" and said != [cube.text, meta]:
-            keep_version(db, row, cube.id, now, revision)
+            keep_version(db, row, cube.id, clock[1], clock[3], revision)
         db.execute(
             "UPDATE cubes SET state = 'active', trust = ?, text = ?, meta = ?, at = ?, valid_from = ?, valid_to = ?,"
             " recorded_at = ?, superseded_at = ?, revision = ? WHERE row = ?",
@@ -92,14 +95,14 @@ COPIED = (
 """What an earlier version has of the cube as it was."""
 
 
-def keep_version(db: sqlite3.Connection, row: int, id: str, now: datetime, revision: int) -> None:
-    """Copy a cube, its lineage and its links to a closed row, which the cube then replaces."""
+def keep_version(db: sqlite3.Connection, row: int, id: str, at: int, known: int, revision: int) -> None:
+    """Copy a cube, its lineage and its links to a row that ends `at` (as is `known` since), and that it replaces."""
     names = ", ".join(COPIED)
-    (known,) = db.execute("SELECT COUNT(*) FROM cubes WHERE id GLOB ? || '.*'", (id,)).fetchone()
+    (before,) = db.execute("SELECT COUNT(*) FROM cubes WHERE id GLOB ? || '.*'", (id,)).fetchone()
     copy = db.execute(
         f"INSERT INTO cubes (id, {names}, valid_to, superseded_at, revision)"
         f" SELECT ?, {names}, MAX(valid_from, ?), MAX(recorded_at, ?), ? FROM cubes WHERE row = ?",
-        (f"{id}.{known + 1}", micros(now), micros(now), revision, row),
+        (f"{id}.{before + 1}", at, known, revision, row),
     ).lastrowid
     copy_features(db, row, int(copy or 0))
     db.execute("UPDATE cubes SET replaces = ? WHERE row = ?", (copy, row))
@@ -125,7 +128,7 @@ def undo(db: sqlite3.Connection, owner: int, row: int, now: datetime, revision: 
     if before is None:
         db.execute("UPDATE cubes SET state = 'undone', revision = ? WHERE row = ?", (revision, row))
     else:
-        keep_version(db, row, id, now, revision)
+        keep_version(db, row, id, micros(now), micros(now), revision)
         taken = "text, meta, trust, at"
         db.execute(
             f"UPDATE cubes SET ({taken}) = (SELECT {taken} FROM cubes WHERE row = ?), valid_from = ?, recorded_at = ?,"

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import mmap
 import sqlite3
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from memorist.errors import StoreBusy
-from memorist.store import jobs
+from memorist.store import jobs, replies
 from memorist.store.protocol import Erased
+from memorist.store.rawfile import holds
 from memorist.store.rows import fetch_in
 
 PATIENCE = 30.0
@@ -65,14 +65,17 @@ def erase(db: sqlite3.Connection, owner: int, rows: Sequence[int]) -> tuple[Eras
     }
     for name, sql in tables.items():
         counts[name] = sum(number for (number,) in fetch_in(db, sql, doomed))
+    counts["replies"], told = replies.erase(db, doomed)
     db.execute("CREATE TEMP TABLE IF NOT EXISTS doomed (row INTEGER PRIMARY KEY)")
     db.execute("DELETE FROM doomed")
     db.executemany("INSERT INTO doomed VALUES (?)", [(row,) for row in doomed])
     db.execute("DELETE FROM cubes WHERE row IN (SELECT row FROM doomed)")
     counts["jobs"] = jobs.drop_rows(db, owner, set(doomed))
     db.execute("UPDATE owners SET epoch = epoch + 1 WHERE owner = ?", (owner,))
-    texts = tuple(text for _, _, origin, text in headers if origin != "windows")  # these quote their episodes
-    return Erased(tuple(id for _, id, _, _ in headers), counts, texts), touched
+    texts = [text for _, _, origin, text in headers if origin == "source"]
+    written = [text for _, _, origin, text in headers if origin not in ("source", "windows")]
+    texts += [text for text in (*told, *written) if not any(replies.says(db, piece) for piece in pieces(text))]
+    return Erased(tuple(id for _, id, _, _ in headers), counts, tuple(texts)), touched
 
 
 def compact(db: sqlite3.Connection) -> None:
@@ -114,11 +117,3 @@ def remains(db: sqlite3.Connection, files: Sequence[Path], piece: str) -> bool:
         return False
     living = "SELECT 1 FROM cubes WHERE instr(text, :piece) OR instr(meta, :piece) LIMIT 1"
     return db.execute(living, {"piece": piece}).fetchone() is None
-
-
-def holds(path: Path, needle: bytes) -> bool:
-    """Whether a file holds these bytes."""
-    if not path.exists() or path.stat().st_size == 0:
-        return False
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return content.find(needle) >= 0

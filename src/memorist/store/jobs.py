@@ -85,6 +85,12 @@ def held(db: sqlite3.Connection, job: Job) -> bool:
     return db.execute(sql, (job.number, job.attempts)).fetchone() is not None
 
 
+def renew(db: sqlite3.Connection, job: Job, now: datetime) -> bool:
+    """Lengthen a lease that is still the caller's."""
+    sql = "UPDATE jobs SET lease_until = ? WHERE job = ? AND attempts = ?"
+    return db.execute(sql, (micros(now + LEASE), job.number, job.attempts)).rowcount == 1
+
+
 def overtaken(db: sqlite3.Connection, owner: int, job: Job) -> bool:
     """Whether an episode of the job's conversations was added or changed since it was claimed."""
     sql = (
@@ -123,13 +129,13 @@ def keep(db: sqlite3.Connection, job: Job, rows: Sequence[int]) -> None:
     db.execute("UPDATE jobs SET rows = ? WHERE job = ?", (json.dumps(list(rows)), job.number))
 
 
-def again(db: sqlite3.Connection, owner: int, number: int) -> bool:
+def again(db: sqlite3.Connection, owner: int, number: int, anew: bool) -> bool:
     """Have a job tried again at once; False when there is none."""
     sql = (
-        "UPDATE jobs SET state = 'pending', failures = 0, not_before = 0, lease_until = 0, attempts = attempts + 1"
-        " WHERE owner = ? AND job = ?"
+        "UPDATE jobs SET state = 'pending', failures = failures * ?, not_before = 0, lease_until = 0,"
+        " attempts = attempts + 1 WHERE owner = ? AND job = ?"
     )
-    return db.execute(sql, (owner, number)).rowcount == 1
+    return db.execute(sql, (not anew, owner, number)).rowcount == 1
 
 
 def pending(db: sqlite3.Connection, scope: Scope, owner: int, now: datetime | None) -> list[Job]:

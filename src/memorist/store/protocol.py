@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from memorist.cube import Cube, Scope, State, TimeSpan, Trust
 from memorist.models.embedder import Identity, Vectors
+from memorist.store.reply_log import ReplyLog
 
 Rows = npt.NDArray[np.int64]
 Terms = npt.NDArray[np.uint32]
@@ -267,7 +268,7 @@ class Searcher(Protocol):
         ...
 
 
-class Store(Protocol):
+class Store(ReplyLog, Protocol):
     """Where cubes live."""
 
     def add(self, scope: Scope, drafts: Sequence[Draft], now: datetime, kinds: Sequence[str]) -> tuple[list[str], int]:
@@ -299,6 +300,10 @@ class Store(Protocol):
         """Leave the job pending with its reason: to be tried again from `not_before`, or not by itself when `dead`."""
         ...
 
+    def renew(self, job: Job, now: datetime) -> bool:
+        """Lengthen the caller's lease; False when the job is not the caller's any more."""
+        ...
+
     def enqueue(self, scope: Scope, organiser: str, batch: int) -> int:
         """Make jobs of the organiser's kind, of up to `batch` episodes each, about all that changed since its mark,
         and move the mark; one transaction. Returns how many jobs were made."""
@@ -317,8 +322,8 @@ class Store(Protocol):
         """Jobs that are not done, oldest first; `now` tells which of them are running."""
         ...
 
-    def retry(self, scope: Scope, number: int) -> None:
-        """Have a job tried again at once, also a dead one. Raises NotFound."""
+    def retry(self, scope: Scope, number: int, *, anew: bool = True) -> None:
+        """Have a job tried again at once, also a dead one. `anew` forgets its failures. Raises NotFound."""
         ...
 
     def cancel(self, scope: Scope, number: int) -> None:

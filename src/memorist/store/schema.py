@@ -89,6 +89,28 @@ CREATE TABLE marks (
 CREATE INDEX cubes_origin ON cubes (owner, origin, revision) WHERE origin NOT IN ('source', 'windows');
 """
 
+REPLIES = """
+-- Calls of language models. `key` is a hash of who was asked what; one with an `error` is never replayed. `times` is
+-- how often it was called, `uses` how often the log answered instead. `calls` are the tools it asked for, as JSON.
+CREATE TABLE replies (
+  reply INTEGER PRIMARY KEY, owner INTEGER NOT NULL REFERENCES owners,
+  key TEXT NOT NULL, purpose TEXT NOT NULL, prompt TEXT NOT NULL, model TEXT NOT NULL, parameters TEXT NOT NULL,
+  text TEXT NOT NULL, finish TEXT NOT NULL, calls TEXT NOT NULL,
+  prompt_tokens INTEGER NOT NULL, reply_tokens INTEGER NOT NULL, cost REAL, seconds REAL NOT NULL,
+  times INTEGER NOT NULL, uses INTEGER NOT NULL, at INTEGER NOT NULL, error TEXT
+);
+CREATE UNIQUE INDEX replies_key ON replies (owner, key) WHERE error IS NULL;
+CREATE INDEX replies_failed ON replies (owner, key) WHERE error IS NOT NULL;
+
+-- The episodes that a call saw; what it saw of derived cubes counts as the episodes they rest on.
+CREATE TABLE reply_rows (
+  reply INTEGER NOT NULL REFERENCES replies ON DELETE CASCADE,
+  row INTEGER NOT NULL REFERENCES cubes ON DELETE CASCADE,
+  PRIMARY KEY (reply, row)
+) WITHOUT ROWID;
+CREATE INDEX reply_rows_row ON reply_rows (row);
+"""
+
 QUEUE = """
 -- A job that failed waits until `not_before`; after its last failure its state is 'dead' instead of 'pending'.
 ALTER TABLE jobs ADD COLUMN state TEXT NOT NULL DEFAULT 'pending';
@@ -96,7 +118,7 @@ ALTER TABLE jobs ADD COLUMN failures INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE jobs ADD COLUMN not_before INTEGER NOT NULL DEFAULT 0;
 """
 
-MIGRATIONS: tuple[str, ...] = (CREATE, MARKS, QUEUE)
+MIGRATIONS: tuple[str, ...] = (CREATE, MARKS, REPLIES, QUEUE)
 """MIGRATIONS[n] takes version n to n + 1; version 0 is the empty file."""
 
 VERSION = len(MIGRATIONS)

@@ -16,7 +16,7 @@ import numpy as np
 from memorist.cube import SOURCE, Cube, Scope
 from memorist.errors import EmbedderMismatch, NotFound, StateError, brief
 from memorist.models.embedder import Identity, Vectors
-from memorist.store import archive, derived, erasure, jobs, refresh, turns
+from memorist.store import archive, derived, erasure, jobs, refresh, replies, turns
 from memorist.store.check import check
 from memorist.store.connection import Database, copy_whole
 from memorist.store.index import OwnerIndex
@@ -35,6 +35,7 @@ from memorist.store.protocol import (
     Turn,
     Unorganised,
 )
+from memorist.store.reply_log import Exchange, Spent
 from memorist.store.rows import HEADER, cube_of, dump_times, fetch_in, next_row
 from memorist.store.search import IndexSearcher
 from memorist.store.select import filtered, narrowed, visible
@@ -108,6 +109,11 @@ class SQLiteStore:
         with self._database.writing() as db:
             jobs.fail(db, job, reason, failures, not_before, dead)
 
+    def renew(self, job: Job, now: datetime) -> bool:
+        """Lengthen the caller's lease; False when the job is not the caller's any more."""
+        with self._database.writing() as db:
+            return jobs.renew(db, job, now)
+
     def enqueue(self, scope: Scope, organiser: str, batch: int) -> int:
         """Make jobs about all that changed since the organiser's mark, and move the mark."""
         if not self.unorganised(scope, organiser, 1).rows:  # a read, which never waits for a writer
@@ -136,10 +142,10 @@ class SQLiteStore:
         with self._database.reading() as db:
             return jobs.pending(db, scope, owner_of(db, scope, create=False), now)
 
-    def retry(self, scope: Scope, number: int) -> None:
+    def retry(self, scope: Scope, number: int, *, anew: bool = True) -> None:
         """Have a job tried again at once."""
         with self._database.writing() as db:
-            if not jobs.again(db, owner_of(db, scope, create=False), number):
+            if not jobs.again(db, owner_of(db, scope, create=False), number, anew):
                 raise NotFound(f"there is no job {number} in this scope; see: memorist jobs")
 
     def cancel(self, scope: Scope, number: int) -> None:
@@ -342,6 +348,31 @@ class SQLiteStore:
                 (SOURCE,),
             ).fetchall()
         return ((Scope(tenant=tenant, user=user), count) for tenant, user, count in counted)
+
+    # The reply log
+
+    def keep_reply(self, scope: Scope, exchange: Exchange, rows: Sequence[int]) -> bool:
+        """Keep a call that saw the cubes of these rows; False when its reply could not be kept."""
+        with self._database.writing() as db:
+            return replies.keep(db, owner_of(db, scope, create=True), exchange, rows)
+
+    def reply_to(self, scope: Scope, key: str, rows: Sequence[int]) -> Exchange | None:
+        """The reply recorded for a key, which from now on has seen these rows, too."""
+        with self._database.reading() as db:
+            if not replies.has(db, owner_of(db, scope, create=False), key):
+                return None
+        with self._database.writing() as db:
+            return replies.reply_to(db, owner_of(db, scope, create=False), key, rows)
+
+    def reject_reply(self, scope: Scope, key: str, reason: str) -> None:
+        """Keep the reply recorded for a key, and never replay it."""
+        with self._database.writing() as db:
+            replies.reject(db, owner_of(db, scope, create=False), key, reason)
+
+    def spent(self, scope: Scope, since: datetime | None = None) -> list[Spent]:
+        """What the calls of this owner took, by purpose, model and day."""
+        with self._database.reading() as db:
+            return replies.spent(db, owner_of(db, scope, create=False), since)
 
     # The store as a whole
 
