@@ -407,9 +407,16 @@ class TestStore:
 
 
 class TestMeasure:
-    def test_wrong_numbers_and_files(self, run, folder):
+    def test_wrong_numbers_and_files(self, run, folder, monkeypatch):
+        monkeypatch.delenv("MEMORIST_DATA", raising=False)
         assert run("bench", "locomo", "--data", "nosuch.json").code == 2
         assert run("bench", "locomo", "--data", __file__, "--budget", "-5").code == 2
+        assert run("bench", "locomo", "--data", "dev_colleagues", "--recipe", "nosuch").code == 2
+        assert run("bench", "locomo", "--data", "dev_colleagues", "--limit", "0").code == 2
+        assert run("bench", "locomo", "--data", "dev_colleagues", "--reader", "nosuch").code == 2
+        assert run("bench", "nosuch").code == 2
+        assert run("bench", "locomo", "musique", "--data", "dev_colleagues").code == 2
+        assert run("bench", "musique").code == 2
         assert run("bench", "scale", "--sizes", "many").code == 2
         assert run("bench", "scale", "--json", "no/folder.json").code == 2
 
@@ -427,7 +434,7 @@ class TestMeasure:
         assert result.code == 0, result.err
         assert json.loads((folder / "out.json").read_text())["rows"]
 
-    @pytest.mark.parametrize(("suite", "arguments"), [("answers", 3), ("scale", 3), ("locomo", 6)])
+    @pytest.mark.parametrize(("suite", "arguments"), [("answers", 3), ("scale", 3)])
     def test_suites_take_what_we_pass(self, suite, arguments):
         """Running them takes a minute."""
         module = pytest.importorskip(f"memorist.bench.{suite}")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from memorist import Memory
-from memorist.bench.conversations import SHIPPED
+from memorist.bench.data import SHIPPED
 from memorist.errors import EmbedderMismatch, InputError
 from memorist.models import static
 from memorist.models.minilm import MiniLM

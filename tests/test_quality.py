@@ -6,15 +6,26 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from memorist.bench.locomo import METRIC, run
+from memorist.bench.data import sources
+from memorist.bench.records import Journal
+from memorist.bench.run import Plan, run
+from memorist.bench.suite import Source
+from memorist.bench.suites.locomo import LOCOMO as SUITE
+from memorist.recall.pool import Limits
 
 LOCOMO = Path(os.environ.get("MEMORIST_DATA", Path(__file__).parents[2] / "shared" / "data")) / "locomo" / "locomo.json"
 BUDGETS = (500, 1_500, 3_000)
 
 
 def recalls(data, recipes):
-    rows = run([data], recipes, BUDGETS, None, Console(quiet=True))
-    return {(row.recipe, row.budget): row.value for row in rows if row.metric == METRIC and row.category == "all"}
+    limits = [Limits(None, budget) for budget in BUDGETS]
+    plan = Plan(sources([SUITE], [str(data)], Source()), recipes, limits)
+    (measured,) = run(plan, Journal(None), Console(quiet=True))
+    return {
+        (row.recipe, row.budget): row.value
+        for row in measured.rows
+        if (row.metric, row.category) == ("evidence_recall", "all")
+    }
 
 
 @pytest.mark.parametrize("data", ["dev_assistant", "dev_colleagues"])

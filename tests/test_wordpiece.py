@@ -1,5 +1,6 @@
 """Our WordPiece is the library's, to the token."""
 
+import json
 import re
 import unicodedata
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from memorist.bench.conversations import SHIPPED, conversations
+from memorist.bench.data import SHIPPED, located
 from memorist.models.wordpiece import VOCABULARY, count_tokens, encode
 
 tokenizers = pytest.importorskip("tokenizers")
@@ -26,8 +27,9 @@ def reference():
 def test_every_turn_of_our_conversations(reference):
     texts = [
         turn["text"]
-        for conversation in conversations(SHIPPED)
-        for turns in conversation.sample["conversation"].values()
+        for name in SHIPPED
+        for sample in json.loads(located(name).read_text(encoding="utf-8"))
+        for turns in sample["conversation"].values()
         if isinstance(turns, list)
         for turn in turns
     ]

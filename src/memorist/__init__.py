@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from memorist.aio import AsyncMemory, AsyncScopedMemory
+    from memorist.answer.asking import AskOptions
     from memorist.cube import Cube, Document, Observation, Scope, TimeSpan
     from memorist.errors import MemoristError
     from memorist.memory import Memory, ScopedMemory
@@ -24,12 +25,15 @@ if TYPE_CHECKING:
         Change,
         Check,
         Citation,
+        Conflict,
         Erasure,
         Hit,
         Hits,
         Receipt,
         Recommendation,
         Recommendations,
+        Sentence,
+        Step,
         Verification,
     )
     from memorist.sources import FileOptions
@@ -40,14 +44,15 @@ except PackageNotFoundError:  # run from a source tree that was not installed
     __version__ = "0.0.0"
 
 HOMES = {
+    "answer.asking": ("AskOptions",),
     "aio": ("AsyncMemory", "AsyncScopedMemory"),
     "cube": ("Cube", "Document", "Observation", "Scope", "TimeSpan"),
     "errors": ("MemoristError",),
     "memory": ("Memory", "ScopedMemory"),
     "organise.general": ("General",),
     "results": (
-        *("Answer", "Candidate", "Change", "Check", "Citation", "Erasure", "Hit", "Hits", "Receipt", "Recommendation"),
-        *("Recommendations", "Verification"),
+        *("Answer", "Candidate", "Change", "Check", "Citation", "Conflict", "Erasure", "Hit", "Hits", "Receipt"),
+        *("Recommendation", "Recommendations", "Sentence", "Step", "Verification"),
     ),
     "sources": ("FileOptions",),
 }
@@ -63,12 +68,14 @@ def __getattr__(name: str) -> object:
 
 __all__ = [
     "Answer",
+    "AskOptions",
     "AsyncMemory",
     "AsyncScopedMemory",
     "Candidate",
     "Change",
     "Check",
     "Citation",
+    "Conflict",
     "Cube",
     "Document",
     "Erasure",
@@ -84,6 +91,8 @@ __all__ = [
     "Recommendations",
     "Scope",
     "ScopedMemory",
+    "Sentence",
+    "Step",
     "TimeSpan",
     "Verification",
 ]

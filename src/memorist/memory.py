@@ -12,7 +12,8 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from memorist.answer import extractive
+from memorist.answer.asking import AskOptions, Sources, ask, ask_or_quote
+from memorist.answer.extractive import METHOD as EXTRACTIVE
 from memorist.archive import read_archive, write_archive
 from memorist.cube import SOURCE, Cube, Document, Observation, Scope, is_unicode, parse_moment, utc
 from memorist.doctor import diagnose
@@ -41,8 +42,8 @@ from memorist.results import (
     Candidate,
     Change,
     Check,
-    Conflict,
     Erasure,
+    FactConflict,
     Hit,
     Hits,
     Receipt,
@@ -80,6 +81,7 @@ class Memory:
     ) -> None:
         self._store = store
         self._embedder = embedder
+        self._model = model
         self._recipe = recipe
         self._clock = clock
         self._organisers = (Windows(),)
@@ -97,18 +99,19 @@ class Memory:
         *,
         embedder: Embedder | str | None = None,
         recipe: str = "default",
-        model: ChatModel | None = None,
+        model: ChatModel | str | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
     ) -> Memory:
         """Open the file, or create it.
 
         `embedder` is "minilm" (the default), "static" (far faster, less found) or an object of your own; a
-        store remembers whose vectors it holds, so one made with ours needs no naming again.
+        store remembers whose vectors it holds, so one made with ours needs no naming again. `model` is the language
+        model that `ask` uses, by name or an object of your own; it is not loaded before it is needed.
 
         Raises NotAStore, StoreTooNew, StoreReadOnly, StoreFull, StoreBusy, EmbedderMismatch, or InputError for a
         wrong path or recipe; the file is then untouched.
         """
-        chosen = recipe_named(recipe)
+        chosen, reader = recipe_named(recipe), model_named(model)
         if isinstance(embedder, str):
             embedder = embedder_named(embedder)
         store = SQLiteStore(path_of(path))
@@ -118,7 +121,7 @@ class Memory:
         except BaseException:
             store.close()
             raise
-        return cls(store, embedder, chosen, clock, model)
+        return cls(store, embedder, chosen, clock, reader)
 
     @classmethod
     def load(cls, archive: str | Path, path: str | Path, *, embedder: Embedder | str | None = None) -> Memory:
@@ -318,13 +321,12 @@ class ScopedMemory:
         what was true then, `known_at` for what was believed then; `where` filters on the header, such as
         `{"speaker": "Ana", "at": {"gte": "2025-05-01"}, "meta.topic": "travel"}`. Raises InputError.
         """
+        selection = selection_of(as_of, known_at, where)
+        return self._found(query, limits_of(k, budget), selection, utc(self._memory._clock()))
+
+    def _found(self, query: str, limits: Limits, selection: Selection, now: datetime) -> Hits:
+        """What a recall finds for a question asked at `now`."""
         memory = self._memory
-        limits = limits_of(k, budget)
-        selection = Selection(
-            parse_moment(as_of, "as_of") if as_of is not None else None,
-            parse_moment(known_at, "known_at") if known_at is not None else None,
-            {} if where is None else where,
-        )
         text = question_of(query)
         memory.settle(self.scope)
         searcher = memory._store.search(self.scope, selection)
@@ -334,7 +336,7 @@ class ScopedMemory:
             load=lambda rows: memory._store.cubes(self.scope, rows),
             views=partial(memory._views.of, self.scope),
             visible=self._visible(selection),
-            now=utc(memory._clock()),
+            now=now,
             limits=limits,
         )
         pool = run(memory._recipe.stages, asked, searcher)
@@ -347,11 +349,37 @@ class ScopedMemory:
             return lambda origin: None
         return partial(self._memory._store.visible, self.scope, selection)
 
-    def ask(self, question: str, *, budget: int = DEFAULT_BUDGET, where: Mapping[str, Any] | None = None) -> Answer:
-        """An answer from this memory with citations, or "I do not know" when the evidence is weak."""
-        return extractive.answer(
-            question_of(question), self.search(question, budget=budget, where=where), self._memory._embedder
+    def ask(
+        self,
+        question: str,
+        *,
+        model: ChatModel | str | None = None,
+        budget: int = DEFAULT_BUDGET,
+        as_of: datetime | str | None = None,
+        known_at: datetime | str | None = None,
+        where: Mapping[str, Any] | None = None,
+        options: AskOptions = AskOptions(),
+    ) -> Answer:
+        """An answer from this memory with citations, or "I do not know" when the evidence does not carry one.
+
+        `model` reads and writes it: a name such as "local:qwen2.5-coder-1.5b" or a ChatModel; "extractive" is none. By
+        default it is the model of `Memory.open`, and without one the answer is quoted sentences. `budget` is the
+        tokens of memories it may see; `as_of`, `known_at` and `where` are those of `search`.
+
+        A `model` named here that fails raises its ModelError. When that of `Memory.open` fails, the answer is
+        extractive and `Answer.problem` says why. The store is never touched. Raises InputError.
+        """
+        memory = self._memory
+        text, limits, selection = question_of(question), limits_of(None, budget), selection_of(as_of, known_at, where)
+        now = parse_moment(options.now, "now") if options.now is not None else utc(memory._clock())
+        sources = Sources(
+            search=lambda query: self._found(query, limits, selection, now),
+            embedder=memory._embedder,
+            versions=self.history,
         )
+        if model is None and memory._model is not None:
+            return ask_or_quote(text, now, budget, options, sources, memory._model)
+        return ask(text, now, budget, options, sources, model_named(model))
 
     def recommend(
         self,
@@ -360,15 +388,16 @@ class ScopedMemory:
         *,
         k: int = 10,
         general: ScopedMemory | General | None = None,
-        model: ChatModel | None = None,
+        model: ChatModel | str | None = None,
     ) -> Recommendations:
         """The `k` candidates that suit this user and the request best, with reasons that cite interactions.
 
         An episode is an interaction when its metadata have an `item`, and perhaps `rating` (1 to 5), `category` and
         `title`; a candidate is an object with `id`, `text` and `category`, or a text. An empty request asks for
         whatever suits. `general` is what is known beside this user: counts, or the tenant's shared memory, which is
-        its scope without a user; nobody else's own memory is ever read. `model` describes what would fit; when it
-        fails, the order is the measured one and `problem` says why.
+        its scope without a user; nobody else's own memory is ever read. `model` (by name or an object; default:
+        none, whatever `Memory.open` was given) describes what would fit; when it fails, the order is the measured one
+        and `problem` says why.
 
         Raises InputError.
         """
@@ -378,7 +407,7 @@ class ScopedMemory:
         crowd, stale = self._general(general)
         problem = memory._settle(self.scope, (Preferences(),)) or stale
         known = Known(self.scope, memory._views.of(self.scope, PREFERENCES, Tastes))
-        made = memory._recommender.recommend(wanted, chosen, k, known, crowd, model)
+        made = memory._recommender.recommend(wanted, chosen, k, known, crowd, model_named(model))
         return replace(made, problem=made.problem or problem)
 
     def _general(self, general: ScopedMemory | General | None) -> tuple[General | None, str | None]:
@@ -468,7 +497,7 @@ class ScopedMemory:
         StateError for a job that indexes."""
         self._memory._store.cancel(self.scope, number)
 
-    def conflicts(self) -> list[Conflict]:
+    def conflicts(self) -> list[FactConflict]:
         """Facts that cannot all be true, and of which none may close another, by subject."""
         return conflicts_of(self._memory._store, self._memory._views, self.scope)
 
@@ -559,6 +588,28 @@ def in_conversation(observation: Observation, at: datetime | None, user: str) ->
     nameless = observation.role == "user" and observation.speaker in (None, "User")
     speaker = user if nameless and user else observation.speaker
     return replace(observation, at=observation.at or at, session=session, speaker=speaker)
+
+
+def selection_of(
+    as_of: datetime | str | None, known_at: datetime | str | None, where: Mapping[str, Any] | None
+) -> Selection:
+    """Checked conditions. Raises InputError."""
+    return Selection(
+        parse_moment(as_of, "as_of") if as_of is not None else None,
+        parse_moment(known_at, "known_at") if known_at is not None else None,
+        {} if where is None else where,
+    )
+
+
+def model_named(model: ChatModel | str | None) -> ChatModel | None:
+    """The model to read with, None for answers without one. Raises ModelMissing or InputError for a name."""
+    if model is None or model == EXTRACTIVE:
+        return None
+    if isinstance(model, str):
+        from memorist.models.local import LocalModel
+
+        return LocalModel(model.removeprefix("local:"))
+    return model
 
 
 def limits_of(k: int | None, budget: int | None) -> Limits:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from memorist.answer.confidence import confidence_of, evidence_of
-from memorist.cube import TimeSpan
+from memorist.answer.dates import date_of, day_of
+from memorist.answer.sentences import sentences
 from memorist.models.embedder import Embedder, Vectors
-from memorist.results import Answer, Citation, Hit, Hits
+from memorist.results import Answer, Citation, Hit, Hits, Sentence
 from memorist.store.terms import query_terms
 from memorist.text import indexed
 from memorist.times import intent, spans
@@ -32,12 +32,10 @@ SHARED_WORDS, HIT_SHARE, QUESTION = 0.3, 0.5, 0.2
 
 UNKNOWN = "I do not know."
 METHOD = "extractive"
-SENTENCE = re.compile(r"(?<=[.!?…])[\"')\]]*\s+|\n+")
-LEAST_LETTERS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Sentence:
+class Weighed:
     """A sentence of a hit, with its score for the question; `cosine` is how near it is in meaning."""
 
     text: str
@@ -57,14 +55,24 @@ def answer(question: str, hits: Hits, embedder: Embedder) -> Answer:
         return Answer(UNKNOWN, (), METHOD, confidence, False, hits)
     chosen = choose(ranked)
     when = intent(question, hits[0].at).asks_when
-    lines = [line_of(sentence, number, when) for number, sentence in enumerate(chosen, 1)]
+    lines = [line_of(sentence, when) for sentence in chosen]
     citations = tuple(
         Citation(one.hit.id, one.text, one.hit.at, one.hit.speaker, round(one.score, 4)) for one in chosen
     )
-    return Answer("\n".join(lines), citations, METHOD, confidence, True, hits)
+    best = ranked[0]
+    return Answer(
+        text="\n".join(f"{line} [{number}]" for number, line in enumerate(lines, 1)),
+        citations=citations,
+        method=METHOD,
+        confidence=confidence,
+        known=True,
+        hits=hits,
+        short=dates_of(best)[0] if when and dates_of(best) else best.text,
+        sentences=tuple(Sentence(line, (number,), True, 1.0) for number, line in enumerate(lines, 1)),
+    )
 
 
-def rank(question: str, vector: Vectors, hits: Sequence[Hit], embedder: Embedder) -> list[Sentence]:
+def rank(question: str, vector: Vectors, hits: Sequence[Hit], embedder: Embedder) -> list[Weighed]:
     """Sentences of the best hits by how near they are in meaning and words, with the weight of their hit."""
     asked = set(query_terms(question).tolist())
     found = [(text, hit) for hit in hits[:READ] for text in promising(sentences(hit.text), asked)]
@@ -79,7 +87,7 @@ def rank(question: str, vector: Vectors, hits: Sequence[Hit], embedder: Embedder
         score = cosine + SHARED_WORDS * shared + HIT_SHARE * max(0.0, min(1.0, hit.score / best if best > 0 else 0.0))
         if text.endswith("?"):
             score -= QUESTION  # it seldom carries an answer
-        ranked.append(Sentence(text, hit, score, cosine))
+        ranked.append(Weighed(text, hit, score, cosine))
     return sorted(ranked, key=lambda sentence: -sentence.score)
 
 
@@ -95,39 +103,20 @@ def shared_words(text: str, asked: set[int]) -> int:
     return len(asked.intersection(query_terms(text).tolist()))
 
 
-def choose(ranked: Sequence[Sentence]) -> list[Sentence]:
+def choose(ranked: Sequence[Weighed]) -> list[Weighed]:
     """The best sentence and those that come close, in the order of time."""
     enough = [one for one in ranked if one.score >= NEAR_BEST * ranked[0].score][:MOST_CITED]
     return sorted(enough, key=lambda one: one.hit.at)
 
 
-def sentences(text: str) -> list[str]:
-    """Sentences of a text, without those that hold no words."""
-    parts = (part.strip() for part in SENTENCE.split(text))
-    return [part for part in parts if sum(char.isalnum() for char in part) >= LEAST_LETTERS]
-
-
-def line_of(sentence: Sentence, number: int, when: bool) -> str:
-    """`Speaker, 8 May 2023: "…" [1]`, and the date meant when the question asks for one."""
+def line_of(sentence: Weighed, when: bool) -> str:
+    """`Speaker, 8 May 2023: "…"`, and the date meant when the question asks for one."""
     hit = sentence.hit
     who = f"{hit.speaker}, " if hit.speaker else ""
-    meant = spans(sentence.text, hit.at) if when else ()
-    answer = f"{date_of(meant[0])}. " if meant else ""
-    return f'{answer}{who}{hit.at.day} {hit.at:%B %Y}: "{sentence.text}" [{number}]'
+    meant = dates_of(sentence) if when else []
+    return f'{f"{meant[0]}. " if meant else ""}{who}{day_of(hit.at)}: "{sentence.text}"'
 
 
-def date_of(span: TimeSpan) -> str:
-    """A span in words, as fine as it is."""
-    days = (span.end - span.start).days
-    first, last = span.start, span.end
-    if days <= 1:
-        return f"{first.day} {first:%B %Y}"
-    if first.day == 1 and last.day == 1:
-        return f"{first:%B %Y}" if days <= 31 else f"{first:%Y}" if first.month == last.month == 1 else between(span)
-    return between(span)
-
-
-def between(span: TimeSpan) -> str:
-    """First to last day of a span."""
-    last = span.end.fromtimestamp(span.end.timestamp() - 1, span.end.tzinfo)
-    return f"{span.start.day} {span.start:%B %Y} to {last.day} {last:%B %Y}"
+def dates_of(sentence: Weighed) -> list[str]:
+    """The times that a sentence speaks of, in words."""
+    return [date_of(span) for span in spans(sentence.text, sentence.hit.at)]

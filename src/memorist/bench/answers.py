@@ -9,6 +9,7 @@ import json
 import random
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,10 +21,10 @@ from rich.table import Table
 
 from memorist.answer.confidence import WEIGHTS, evidence_of
 from memorist.answer.extractive import METHOD, rank
-from memorist.bench.conversations import ANSWERABLE, Conversation, Question, conversations
-from memorist.bench.locomo import add_all
-from memorist.memory import Memory
-from memorist.models.minilm import MiniLM
+from memorist.bench.data import located
+from memorist.bench.suite import Dataset, Source, Task
+from memorist.bench.suites.locomo import LOCOMO
+from memorist.bench.system import RecipeSystem
 from memorist.results import Answer
 
 FOREIGN = 120
@@ -36,7 +37,7 @@ STEPS = 100
 class Asked:
     """A question, what was answered, and whether it could be."""
 
-    question: Question
+    task: Task
     answer: Answer
     kind: str
     evidence: dict[str, float]
@@ -54,11 +55,13 @@ class Row:
 
 def run(data: Sequence[str | Path], out: Path | None, console: Console) -> list[Row]:
     """Ask everything, print a table with the weights that these data would give, and write JSON to `out`."""
-    found = conversations(data)
-    with tempfile.TemporaryDirectory(prefix="memorist-bench-") as folder:
-        path = Path(folder) / "answers.db"
-        list(add_all(path, found, console))
-        asked = list(ask_all(path, found, console))
+    dataset = LOCOMO.load(Source(tuple(located(one) for one in data)))
+    with (
+        tempfile.TemporaryDirectory(prefix="memorist-bench-") as folder,
+        closing(RecipeSystem("default", Path(folder))) as system,
+    ):
+        system.add(list(dataset.corpora.values()), lambda done: None)
+        asked = list(ask_all(system, dataset, console))
     rows = summed(asked)
     weights = fitted(asked)
     show(rows, weights, console)
@@ -68,34 +71,21 @@ def run(data: Sequence[str | Path], out: Path | None, console: Console) -> list[
     return rows
 
 
-def ask_all(path: Path, found: Sequence[Conversation], console: Console) -> Iterator[Asked]:
+def ask_all(system: RecipeSystem, dataset: Dataset, console: Console) -> Iterator[Asked]:
     """Own and foreign questions of every conversation."""
     rng = random.Random(0)
-    embedder = MiniLM()
-    with Memory.open(path, embedder=embedder) as memory:
-        for conversation in track(found, "asking", console=console, transient=True):
-            scoped = memory.scope(user=conversation.name)
-            foreign = [
-                question
-                for other in found
-                if other is not conversation
-                for question in other.questions
-                if question.category in ANSWERABLE
-            ]
-            chosen = rng.sample(foreign, min(FOREIGN, len(foreign)))
-            for question, kind in [
-                *((one, kind_of(one)) for one in conversation.questions),
-                *((one, "foreign") for one in chosen),
-            ]:
-                answer = scoped.ask(question.text)
-                (vector,) = embedder.embed([question.text])
-                ranked = rank(question.text, vector, answer.hits, embedder)
-                yield Asked(question, answer, kind, evidence_of(answer.hits, ranked[0].cosine if ranked else 0.0))
-
-
-def kind_of(question: Question) -> str:
-    """What a conversation's own question is."""
-    return "answerable" if question.category in ANSWERABLE else "unanswerable"
+    for name in track(dataset.corpora, "asking", console=console, transient=True):
+        scoped = system.scope(name)
+        own = [
+            (task, "unanswerable" if task.refusal else "answerable") for task in dataset.tasks if task.corpus == name
+        ]
+        foreign = [task for task in dataset.tasks if task.corpus != name and not task.refusal]
+        chosen = rng.sample(foreign, min(FOREIGN, len(foreign)))
+        for task, kind in [*own, *((one, "foreign") for one in chosen)]:
+            answer = scoped.ask(task.question)
+            (vector,) = system.embedder.embed([task.question])
+            ranked = rank(task.question, vector, answer.hits, system.embedder)
+            yield Asked(task, answer, kind, evidence_of(answer.hits, ranked[0].cosine if ranked else 0.0))
 
 
 def summed(asked: Sequence[Asked]) -> list[Row]:
@@ -122,8 +112,8 @@ def summed(asked: Sequence[Asked]) -> list[Row]:
 
 def cites(one: Asked) -> bool:
     """Whether a citation stands in an annotated evidence turn."""
-    turn_of = {hit.id: str(hit.meta["dia_id"]) for hit in one.answer.hits}
-    return any(turn_of[citation.id] in one.question.evidence for citation in one.answer.citations)
+    turn_of = {hit.id: str(hit.meta["item"]) for hit in one.answer.hits}
+    return any(turn_of[citation.id] in one.task.evidence for citation in one.answer.citations)
 
 
 def fitted(asked: Sequence[Asked]) -> dict[str, float]:

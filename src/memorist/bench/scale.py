@@ -21,7 +21,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from memorist.bench.conversations import SHIPPED, conversations
+from memorist.bench.data import SHIPPED, located
 from memorist.bench.fts5 import LIMIT, FullText
 from memorist.bench.synthetic import WordSum, texts, turns
 from memorist.memory import Memory
@@ -74,19 +74,20 @@ def child(work: Callable[[Path, int], list[Row]], path: Path, size: int) -> list
 
 def add_ratio(console: Console) -> float:
     """Turns a second of `add` over those of the bare embedder on the same texts, in turns; the median of ROUNDS."""
-    samples = [conversation.sample for conversation in conversations(SHIPPED)]
     embedder = MiniLM()
     embedder.embed(["warm up"])
     ratios = []
     for _ in range(ROUNDS):
-        with tempfile.TemporaryDirectory(prefix="memorist-bench-") as folder:
-            file = Path(folder) / "conversations.json"
-            file.write_text(json.dumps(samples), encoding="utf-8")
-            with Memory.open(Path(folder) / "add.db", embedder=embedder) as memory:
-                begin = time.perf_counter()
-                memory.scope(user="bench").add(file)
-                added = time.perf_counter() - begin
-                cubes = memory.scope(user="bench").list(limit=10_000)
+        with (
+            tempfile.TemporaryDirectory(prefix="memorist-bench-") as folder,
+            Memory.open(Path(folder) / "add.db", embedder=embedder) as memory,
+        ):
+            scoped = memory.scope(user="bench")
+            begin = time.perf_counter()
+            for name in SHIPPED:
+                scoped.add(located(name))
+            added = time.perf_counter() - begin
+            cubes = scoped.list(limit=10_000)
         lines = [indexed(cube.speaker, cube.text, cube.at) for cube in cubes]
         begin = time.perf_counter()
         embedder.embed(lines)

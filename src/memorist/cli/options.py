@@ -80,6 +80,11 @@ class ScopeOptions(StoreOptions):
             yield memory.scope(user=self.user, tenant=self.tenant, agent=self.agent, session=self.session)
 
 
+Model = Annotated[
+    str | None,
+    Parameter(group=SHARED, help="The language model, such as local:smollm2-135m."),
+]
+
 Where = Annotated[
     tuple[str, ...],
     Parameter(name="--where", help="Keep what matches, such as speaker=Ana or at.gte=2025-05-01."),

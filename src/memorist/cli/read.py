@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from memorist.cli import NEGATIVE, OK
-from memorist.cli.options import ScopeOptions, Where, conditions
+from memorist.cli.options import Model, ScopeOptions, Where, conditions
 from memorist.cli.render import (
     console,
+    drafts,
     emit,
     show_answer,
     show_cube,
@@ -18,6 +20,7 @@ from memorist.cli.render import (
     show_hits,
     show_prompt,
 )
+from memorist.models.chat import DEFAULT_SECONDS
 
 Number = Annotated[int | None, Parameter(allow_leading_hyphen=True)]
 
@@ -77,17 +80,25 @@ def ask(
     question: str,
     /,
     *,
+    model: Model = None,
     budget: Number = None,
+    steps: Annotated[int, Parameter(allow_leading_hyphen=True)] = 1,
+    seconds: float = DEFAULT_SECONDS,
+    as_of: str | None = None,
+    known_at: str | None = None,
     where: Where = (),
+    stream: Annotated[bool | None, Parameter(negative="--no-stream")] = None,
     options: ScopeOptions = ScopeOptions(),
 ) -> int:
     """Answer a question from memory, with sources.
 
-    Exit code 1 when the memory does not know.
+    Without --model the answer is the sentences that carry it. Exit code 1 when the memory does not know.
 
     For example:
 
         memorist ask "Where does Ana live?" --user ana
+
+        memorist ask "Where does Ana live?" --user ana --model local:smollm2-135m
 
     Parameters
     ----------
@@ -95,17 +106,36 @@ def ask(
         The question.
     budget
         How many tokens of memories to look at (default: 1500).
+    steps
+        How often the model may search again for what is missing (default: 1, no second search).
+    seconds
+        How long the model may take in all (default: 120).
+    as_of
+        What was true then, as ISO 8601.
+    known_at
+        What was believed then, as ISO 8601.
+    stream
+        Show the model's words as they come, before they are checked (default: on a terminal).
     """
+    from memorist.answer.asking import AskOptions
     from memorist.memory import DEFAULT_BUDGET
 
-    wanted = conditions(where)
-    with options.scoped() as memory:
-        answer = memory.ask(question, budget=DEFAULT_BUDGET if budget is None else budget, where=wanted)
+    wanted, out = conditions(where), console()
+    with options.scoped() as memory, drafts(out, False if options.json else stream) as on_text:
+        answer = memory.ask(
+            question,
+            model=model,
+            budget=DEFAULT_BUDGET if budget is None else budget,
+            as_of=as_of,
+            known_at=known_at,
+            where=wanted,
+            options=AskOptions(steps=steps, seconds=seconds, on_text=on_text),
+        )
     if options.json:
-        names = ("text", "known", "confidence", "method", "citations")
+        names = (field.name for field in fields(answer) if field.name != "hits")
         emit({"question": question} | {name: getattr(answer, name) for name in names})
     else:
-        show_answer(console(), answer)
+        show_answer(out, answer)
     return OK if answer.known else NEGATIVE
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from datetime import datetime, timezone
 from functools import lru_cache
@@ -137,14 +138,58 @@ def who(speaker: str | None, trust: str) -> str:
     return f"{speaker or '-'} ({trust})" if trust not in ("user", "agent") else speaker or "-"
 
 
+@contextmanager
+def drafts(out: Console, wanted: bool | None) -> Iterator[Callable[[str], None] | None]:
+    """Where a model's words go as they come: on a terminal a draft that goes when the answer stands, else plain text
+    and a line's end. None when they are not wanted; nobody having said, a terminal wants them."""
+    if not (out.is_terminal if wanted is None else wanted):
+        yield None
+    elif out.is_terminal:
+        from rich.live import Live
+        from rich.text import Text
+
+        draft = Text(style="dim")
+        with Live(draft, console=out, transient=True, auto_refresh=False) as live:
+
+            def show(piece: str) -> None:
+                draft.append(plain(piece))
+                live.refresh()
+
+            yield show
+    else:
+        try:
+            yield lambda piece: print(plain(piece), end="", flush=True)
+        finally:
+            print()
+
+
 def show_answer(out: Console, answer: Answer) -> None:
-    """The answer and its numbered sources."""
+    """The answer, its numbered sources, what does not go together, and how it came about."""
+    if answer.problem:
+        note(f"answered without the model: {answer.problem}")
     out.print(plain(answer.text), style="bold")
+    if any(not sentence.supported for sentence in answer.sentences) and answer.known:
+        out.print("[?] stands in none of the memories it cites.")
     if answer.citations:
         out.print("\nSources")
     for number, source in enumerate(answer.citations, 1):
         out.print(plain(f"[{number}] {said_on(source.at)}  {source.speaker or '-'}  {source.id}"))
-    out.print(f"\nConfidence {answer.confidence:.2f}", style="dim")
+    if answer.conflicts:
+        out.print("\nNot in agreement")
+    for conflict in answer.conflicts:
+        for side, name in ((conflict.older, conflict.kind), (conflict.newer, "with")):
+            out.print(plain(f"{name:<10} {said_on(side.at)}  {side.speaker or '-'}: {side.text}"))
+    for step in answer.steps[1:]:
+        out.print(plain(f"\nSearched for {step.query!r}: {step.found} more"))
+    out.print(plain(f"\nConfidence {answer.confidence:.2f}{made_by(answer)}"), style="dim")
+
+
+def made_by(answer: Answer) -> str:
+    """Which model, and what it took."""
+    if answer.model is None:
+        return ""
+    used = answer.usage
+    return f"  {answer.model}, {used.prompt_tokens} + {used.reply_tokens} tokens, {used.seconds:.1f} s"
 
 
 def show_cubes(out: Console, cubes: Sequence[Cube]) -> None:

@@ -47,9 +47,10 @@ from memorist.testing.conversation import (
 )
 from memorist.testing.derived import DerivedContract
 from memorist.testing.embedder import HashEmbedder
+from memorist.testing.replies import ReplyLogContract
 
 
-class StoreContract(DerivedContract):
+class StoreContract(DerivedContract, ReplyLogContract):
     """What every store must do. Subclasses give the fixture `make_store`; see the module."""
 
     # ruff: noqa: D102 - the name of a test says what it is about

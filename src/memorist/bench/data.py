@@ -1,0 +1,70 @@
+"""Where a suite's data are: files that the user names, a folder of data sets, or our own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+
+from memorist.bench.suite import Source, Suite
+from memorist.bench.suites import SUITES
+from memorist.errors import InputError
+
+VARIABLE = "MEMORIST_DATA"
+"""The environment variable that names a folder with data sets, for suites whose data nobody named."""
+
+SHIPPED = ("dev_assistant", "dev_colleagues")
+"""Our own development conversations, by the name that `--data` takes for them."""
+
+
+def sources(suites: Sequence[Suite], data: Sequence[str], common: Source) -> list[tuple[Suite, Source]]:
+    """Each suite with its files. `data` are files (for one suite), `SUITE=FILE`, or a folder of data sets."""
+    named: dict[str, list[Path]] = {}
+    folder: Path | None = None
+    for one in data:
+        suite, equals, path = one.partition("=")
+        if equals and suite in {each.name for each in suites}:
+            named.setdefault(suite, []).append(located(path))
+        elif Path(one).is_dir():
+            folder = Path(one)
+        elif len(suites) == 1:
+            named.setdefault(suites[0].name, []).append(located(one))
+        else:
+            raise InputError(f"--data {one}: say whose it is with several suites, such as {suites[0].name}={one}")
+    return [(suite, replace(common, files=files_of(suite, named.get(suite.name, []), folder))) for suite in suites]
+
+
+def files_of(suite: Suite, named: Sequence[Path], folder: Path | None) -> tuple[Path, ...]:
+    """The files of a suite. Raises InputError when it needs one and none is there."""
+    if named or suite.file is None:
+        return tuple(named)
+    place = folder or (Path(os.environ[VARIABLE]) if VARIABLE in os.environ else None)
+    if place is None:
+        raise InputError(f"{suite.name} needs data: give --data FILE, or a folder with {suite.file}")
+    if not (place / suite.file).exists():
+        raise InputError(
+            f"{suite.name} needs {place / suite.file}, which does not exist; give --data {suite.name}=FILE"
+        )
+    return (place / suite.file,)
+
+
+def located(path: str | Path) -> Path:
+    """A file, or one of ours by name."""
+    if str(path) in SHIPPED:
+        return Path(str(files("memorist") / "data" / f"{path}.json"))
+    found = Path(path)
+    if not found.exists():
+        raise InputError(f"{path} does not exist; name a file of the suite's format, or one of {', '.join(SHIPPED)}")
+    return found
+
+
+def available(data: Sequence[str]) -> list[Suite]:
+    """Every suite whose data are in the folder given, or that makes its own."""
+    folders = [Path(one) for one in (*data, os.environ.get(VARIABLE, "")) if one and Path(one).is_dir()]
+    return [
+        suite
+        for suite in SUITES.values()
+        if suite.file is None or any((folder / suite.file).exists() for folder in folders[:1])
+    ]

@@ -1,0 +1,1 @@
+"""Metrics, each checked by hand and against a public implementation."""

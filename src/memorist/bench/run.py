@@ -1,0 +1,251 @@
+"""One run: every suite, every system, every limit, every question; what stands in the journal is not asked again."""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import multiprocessing
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+import memorist
+from memorist.bench.audit import Audit, audit
+from memorist.bench.readers import READERS, Reader, Reading, check_reader, reader_named
+from memorist.bench.records import Adding, Journal, Record, Setting
+from memorist.bench.rows import Row, added_rows, rows_of
+from memorist.bench.suite import Dataset, Outcome, Source, Suite, Task
+from memorist.bench.system import Found, RecipeSystem, System
+from memorist.bench.vectors import Remembering
+from memorist.errors import InputError
+from memorist.models.known import DEFAULT, embedder_named
+from memorist.recall.pool import Limits
+
+CHUNK = 25
+"""Questions that a worker takes at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to measure. Without `limits` or `reader` each suite has its own; `make` opens a system over a folder."""
+
+    suites: Sequence[tuple[Suite, Source]]
+    systems: Sequence[str]
+    limits: Sequence[Limits] | None = None
+    reader: str | None = None
+    embedder: str = DEFAULT
+    workers: int = 1
+    make: Callable[[str, Path, str], System] = RecipeSystem
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One suite: its data, the records in the order of systems, limits and tasks, and the rows made of them."""
+
+    suite: Suite
+    dataset: Dataset
+    records: tuple[Record, ...]
+    rows: tuple[Row, ...] = field(default=())
+
+
+def run(plan: Plan, journal: Journal, console: Console) -> list[Measured]:
+    """Measure everything that the plan names."""
+    if plan.reader is not None:
+        check_reader(plan.reader)
+    with bars(console) as progress:
+        return [measure(plan, suite, source, journal, progress) for suite, source in plan.suites]
+
+
+def measure(plan: Plan, suite: Suite, source: Source, journal: Journal, progress: Progress) -> Measured:
+    """One suite with every system."""
+    dataset = suite.load(source)
+    if not dataset.tasks:
+        raise InputError(f"{', '.join(map(str, source.files))} holds no question that {suite.name} can score")
+    records: list[Record] = []
+    rows: list[Row] = []
+    for system in plan.systems:
+        settings = settings_of(plan, suite, system, source.seed, dataset.digest)
+        if any(journal.get(setting.key(task.id)) is None for setting in settings for task in dataset.tasks):
+            ask(plan, suite, dataset, settings, journal, progress)
+        adding = journal.adding(settings[0].key())
+        rows += added_rows(suite.name, system, adding, dataset.items) if adding else []
+        records += [found for one in settings for task in dataset.tasks if (found := journal.get(one.key(task.id)))]
+    return Measured(suite, dataset, tuple(records), (*rows_of(records), *rows))
+
+
+def settings_of(plan: Plan, suite: Suite, system: str, seed: int, data: str) -> list[Setting]:
+    """A setting for each limit."""
+    reader, limits = plan.reader or suite.reader, plan.limits or suite.limits
+    return [Setting(suite.name, system, reader, plan.embedder, one.k, one.budget, seed, data, code()) for one in limits]
+
+
+def ask(
+    plan: Plan, suite: Suite, dataset: Dataset, settings: Sequence[Setting], journal: Journal, progress: Progress
+) -> None:
+    """Add the corpora to a system, and ask what the journal does not hold yet."""
+    first = settings[0]
+    with tempfile.TemporaryDirectory(prefix="memorist-bench-") as folder:
+        make = partial(plan.make, first.system, Path(folder), plan.embedder)
+        bar = progress.add_task(f"{suite.name}: {first.system} adds", total=dataset.items)
+        with closing(make()) as system:
+            added = system.add(list(dataset.corpora.values()), counted(progress, bar, dataset.items))
+        journal.add([Adding(first.key(), added.seconds, added.embedding, added.bytes)])
+        progress.remove_task(bar)
+        missing = [(one, task) for one in settings for task in dataset.tasks if journal.get(one.key(task.id)) is None]
+        bar = progress.add_task(f"{suite.name}: {first.system} answers", total=len(missing))
+        open_asker = partial(Asker, make, suite.score, first.reader, plan.embedder)
+        chunk = CHUNK if first.reader in READERS else 1  # what a model said is on disk before the next question
+        for records in spread(open_asker, parts(dataset, missing, chunk), plan.workers):
+            journal.add(records)
+            progress.advance(bar, len(records))
+        progress.remove_task(bar)
+
+
+def counted(progress: Progress, bar: TaskID, items: int) -> Callable[[int], None]:
+    """Moves the bar over several corpora, each of which counts from nothing."""
+    state = {"before": 0, "last": 0}
+
+    def told(done: int) -> None:
+        if done < state["last"]:
+            state["before"] += state["last"]
+        state["last"] = done
+        progress.update(bar, completed=min(state["before"] + done, items))
+
+    return told
+
+
+Job = tuple[Setting, Task]
+Score = Callable[[Task, Outcome], Mapping[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Questions to one corpus, with what is needed to check and score them."""
+
+    jobs: Sequence[Job]
+    texts: Mapping[str, str]
+    labels: Mapping[str, str]
+
+
+def parts(dataset: Dataset, missing: Sequence[Job], chunk: int) -> Iterator[Part]:
+    """The jobs, by corpus and a chunk at a time."""
+    by_corpus: dict[str, list[Job]] = {}
+    for job in missing:
+        by_corpus.setdefault(job[1].corpus, []).append(job)
+    for name, jobs in by_corpus.items():
+        items = dataset.corpora[name].items
+        texts = {item.key: item.text for item in items}
+        labels = {item.key: item.label for item in items if item.label is not None}
+        for start in range(0, len(jobs), chunk):
+            yield Part(jobs[start : start + chunk], texts, labels)
+
+
+class Asker:
+    """A system and a reader, opened in the process that asks; checks, scores and records what comes back."""
+
+    def __init__(self, make: Callable[[], System], score: Score, reader: str, embedder: str) -> None:
+        self._system = make()
+        self._score = score
+        self._embedder = Remembering(embedder_named(embedder))
+        self._reader: Reader = reader_named(reader, self._embedder)
+
+    def ask(self, part: Part) -> list[Record]:
+        """The records of a part, in its order."""
+        records = []
+        for setting, task in part.jobs:
+            found = self._system.search(task.corpus, task.question, setting.limits, task.at)
+            checked = audit(found, part.texts, setting.limits)
+            reading = Reading() if checked.invalid else self._reader.read(task, found, part.labels)
+            outcome = Outcome(checked.ranked, checked.whole, reading.answer, reading.known)
+            metrics = {} if checked.invalid else {**self._score(task, outcome), **reading.measures}
+            records.append(record_of(setting, task, found, checked, reading, metrics))
+        return records
+
+    def close(self) -> None:
+        """Let go of files."""
+        self._system.close()
+        self._embedder.close()
+
+
+def spread(open_asker: Callable[[], Asker], todo: Iterable[Part], workers: int) -> Iterator[list[Record]]:
+    """The records of each part as it is done, here or by several processes."""
+    if workers == 1:
+        with closing(open_asker()) as asker:
+            yield from (asker.ask(part) for part in todo)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, initializer=begin_work, initargs=(open_asker,)) as pool:
+        for done in as_completed([pool.submit(work, part) for part in todo]):
+            yield done.result()
+
+
+WORKING: dict[str, Asker] = {}
+"""The asker of a worker process."""
+
+
+def begin_work(open_asker: Callable[[], Asker]) -> None:
+    """Open in a worker what all its parts need."""
+    WORKING["asker"] = open_asker()
+    atexit.register(WORKING["asker"].close)
+
+
+def work(part: Part) -> list[Record]:
+    """Ask a part in a worker."""
+    return WORKING["asker"].ask(part)
+
+
+def record_of(
+    setting: Setting, task: Task, found: Found, checked: Audit, reading: Reading, metrics: Mapping[str, float]
+) -> Record:
+    """What is kept of a question."""
+    usage = reading.usage
+    return Record(
+        key=setting.key(task.id),
+        suite=setting.suite,
+        system=setting.system,
+        reader=setting.reader,
+        k=setting.k,
+        budget=setting.budget,
+        task=task.id,
+        corpus=task.corpus,
+        category=task.category,
+        question=task.asked,
+        answers=task.answers,
+        evidence=tuple(sorted(task.evidence)),
+        returned=checked.ranked,
+        tokens=checked.tokens,
+        search_ms=round(1000 * found.seconds, 3),
+        read_ms=round(1000 * reading.seconds, 3),
+        calls=usage.calls,
+        prompt_tokens=usage.prompt_tokens,
+        reply_tokens=usage.reply_tokens,
+        cost=usage.cost,
+        answer=reading.answer,
+        known=reading.known,
+        metrics=metrics,
+        invalid=checked.invalid,
+    )
+
+
+@lru_cache(maxsize=1)
+def code() -> str:
+    """A hash of this program's sources: a record of another version is not taken for one of this."""
+    found = hashlib.sha256()
+    for file in sorted(Path(memorist.__file__).parent.rglob("*.py")):
+        found.update(file.read_bytes())
+    return found.hexdigest()[:16]
+
+
+@contextmanager
+def bars(console: Console) -> Iterator[Progress]:
+    """Progress bars that leave nothing behind."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        yield progress

@@ -1,0 +1,1 @@
+"""Memories that are tensors. Needs torch: pip install 'memorist[neural]'."""

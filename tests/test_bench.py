@@ -1,0 +1,385 @@
+"""The harness: what it counts, whom it believes, and that a run is the same however it is made."""
+
+import json
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from memorist.bench.audit import audit
+from memorist.bench.data import sources
+from memorist.bench.records import Journal, journal_beside
+from memorist.bench.report import document, show, write_json
+from memorist.bench.run import Plan, run
+from memorist.bench.suite import Item, Source
+from memorist.bench.suites.locomo import LOCOMO
+from memorist.bench.suites.passages import HOTPOTQA, MUSIQUE, TWO_WIKI, key_of
+from memorist.bench.system import Found, RecipeSystem, Returned
+from memorist.bench.vectors import Remembering
+from memorist.errors import InputError
+from memorist.models.minilm import MiniLM
+from memorist.models.wordpiece import count_tokens
+from memorist.recall.pool import Limits
+from memorist.results import Hits
+
+QUIET = Console(quiet=True)
+QUALITY = ("recall@2", "recall@5", "evidence_recall", "em", "f1", "contains", "refused", "answered", "set_f1")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("MEMORIST_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def musique(tmp_path):
+    """Three questions of two hops over seven paragraphs, one of which stands under two questions."""
+    towns = {
+        "Porto": "Porto is a city on the river Douro.",
+        "Douro": "The Douro rises in Spain and flows to the ocean.",
+        "Bergen": "Bergen is a city by the fjord Byfjorden.",
+        "Byfjorden": "The Byfjorden is a fjord of Norway, 20 kilometres long.",
+        "Lviv": "Lviv is a city on the Poltva.",
+        "Poltva": "The Poltva runs through pipes under the streets.",
+        "Tea": "Tea is a drink.",
+    }
+
+    def paragraphs(*gold):
+        names = [*gold, "Tea"]
+        return [
+            {"idx": n, "title": name, "paragraph_text": towns[name], "is_supporting": name in gold}
+            for n, name in enumerate(names)
+        ]
+
+    records = [
+        {
+            "id": "2hop__1_1",
+            "question": "Where does the river of Porto rise?",
+            "answer": "Spain",
+            "answer_aliases": ["the kingdom of Spain"],
+            "paragraphs": paragraphs("Porto", "Douro"),
+        },
+        {
+            "id": "2hop__2_2",
+            "question": "How long is the fjord of Bergen?",
+            "answer": "20 kilometres",
+            "paragraphs": paragraphs("Bergen", "Byfjorden"),
+        },
+        {
+            "id": "3hop1__3_3",
+            "question": "Where does the river of Lviv run?",
+            "answer": "pipes",
+            "paragraphs": paragraphs("Lviv", "Poltva"),
+        },
+    ]
+    path = tmp_path / "musique.jsonl"
+    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    return path
+
+
+def plan_of(path, suite=MUSIQUE, recipes=("default", "lexical"), **options):
+    return Plan(sources([suite], [str(path)], Source()), recipes, **options)
+
+
+def quality(measured):
+    return [row for one in measured for row in one.rows if row.metric in QUALITY]
+
+
+class TestSame:
+    def test_twice_and_with_two_workers_to_the_last_digit(self, musique):
+        plan = plan_of(musique, reader="extractive")
+        first = quality(run(plan, Journal(None), QUIET))
+        assert len(first) > 10
+        assert quality(run(plan, Journal(None), QUIET)) == first
+        assert quality(run(replace(plan, workers=2), Journal(None), QUIET)) == first
+
+    def test_vectors_do_not_depend_on_the_cache(self, tmp_path):
+        texts = ["The river Douro.", "A fjord.", "The river Douro.", "word " * 300]
+        with closing(Remembering(MiniLM(), tmp_path / "one")) as embedder:
+            fresh = embedder.embed(texts)
+            assert (embedder.saved, embedder.spent > 0) == (0, True)
+        with closing(Remembering(MiniLM(), tmp_path / "one")) as embedder:
+            assert (embedder.embed(texts[::-1])[::-1] == fresh).all()
+            assert embedder.spent == 0 < embedder.saved
+        with closing(Remembering(MiniLM(), tmp_path / "two")) as embedder:
+            assert (embedder.embed(texts[2:])[0] == fresh[0]).all()
+        assert abs(fresh - MiniLM().embed(texts)).max() < 1e-5
+
+    def test_a_killed_run_goes_on(self, musique, tmp_path):
+        path = journal_beside(tmp_path / "out.json")
+        plan = plan_of(musique, recipes=("lexical",))
+        (whole,) = run(plan, Journal(path), QUIET)
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        assert len(lines) == 4  # what adding took, and three questions
+        path.write_text("".join(lines[:2]) + lines[2][:40], encoding="utf-8")  # killed within a line
+        asked = []
+
+        class Counting(RecipeSystem):
+            def search(self, corpus, question, limits, at):
+                asked.append(question)
+                return super().search(corpus, question, limits, at)
+
+        (again,) = run(replace(plan, make=Counting), Journal(path), QUIET)
+        assert len(asked) == 2
+        assert quality([again]) == quality([whole])
+        assert len(Journal(path)._records) == 3
+        run(replace(plan, make=Counting), Journal(path), QUIET)
+        assert len(asked) == 2
+
+    def test_other_data_are_not_taken_for_these(self, musique, tmp_path):
+        path = journal_beside(tmp_path / "out.json")
+        run(plan_of(musique, recipes=("lexical",)), Journal(path), QUIET)
+        musique.write_text(musique.read_text().replace("Tea is a drink", "Tea is a hot drink"))
+        run(plan_of(musique, recipes=("lexical",)), Journal(path), QUIET)
+        assert len(Journal(path)._records) == 6
+
+    def test_a_journal_of_something_else(self, musique, tmp_path):
+        path = tmp_path / "out.records.jsonl"
+        path.write_text('{"no": "record"}\n')
+        with pytest.raises(InputError, match="not a journal"):
+            Journal(path)
+
+
+class Everything(RecipeSystem):
+    """Returns all there is."""
+
+    def search(self, corpus, question, limits, at):
+        found = super().search(corpus, question, Limits(10_000, None), at)
+        items = [(cube.text, str(cube.meta["item"])) for cube in self.scope(corpus).list(limit=1000)]
+        context = "\n".join(text for text, _ in items)
+        return replace(found, returned=tuple(Returned(text, (key,)) for text, key in items), context=context)
+
+
+class Oracle(RecipeSystem):
+    """Knows the ids of the gold, and returns them without their words."""
+
+    def search(self, corpus, question, limits, at):
+        gold = tuple(Returned("", (key_of((name, text)),)) for name, text in GOLD[question])
+        return Found(gold, "", Hits([], question), 0.0)
+
+
+class Renamer(RecipeSystem):
+    """Returns a short text under every key."""
+
+    def search(self, corpus, question, limits, at):
+        (tea,) = (one for one in self.scope(corpus).list(limit=1000) if one.text.startswith("Tea"))
+        gold = tuple(Returned(tea.text, (key_of(passage),)) for passage in GOLD[question])
+        return Found(gold, tea.text, Hits([], question), 0.0)
+
+
+class Spendthrift(RecipeSystem):
+    """Ignores the budget."""
+
+    def search(self, corpus, question, limits, at):
+        return super().search(corpus, question, Limits(None, 3_000), at)
+
+
+class Hider(RecipeSystem):
+    """Shows less than it returns, to look cheap."""
+
+    def search(self, corpus, question, limits, at):
+        return replace(super().search(corpus, question, Limits(5, None), at), context="nothing to see")
+
+
+GOLD = {
+    "Where does the river of Porto rise?": [
+        ("Porto", "Porto is a city on the river Douro."),
+        ("Douro", "The Douro rises in Spain and flows to the ocean."),
+    ],
+    "How long is the fjord of Bergen?": [("Bergen", "Bergen is a city by the fjord Byfjorden.")],
+    "Where does the river of Lviv run?": [("Lviv", "Lviv is a city on the Poltva.")],
+}
+
+
+class TestCheats:
+    @pytest.mark.parametrize(
+        ("cheat", "reason"),
+        [
+            (Everything, "over the budget of 60"),
+            (Oracle, "is not the text of"),
+            (Renamer, "is not the text of"),
+            (Spendthrift, "over the budget of 60"),
+            (Hider, "is not in the context"),
+        ],
+    )
+    def test_they_are_caught_and_credited_with_nothing(self, musique, cheat, reason, tmp_path):
+        def make(name, folder, embedder):
+            return (cheat if name == "rrf" else RecipeSystem)(name, folder, embedder)
+
+        plan = plan_of(musique, recipes=("rrf", "lexical"), limits=[Limits(None, 60)], make=make)
+        (measured,) = run(plan, Journal(None), QUIET)
+        bad = [row for row in measured.rows if row.recipe == "rrf" and row.budget]
+        assert [(row.metric, row.value, row.n) for row in bad] == [("invalid", 3, 3)]
+        assert any(row.metric == "recall@2" for row in measured.rows if row.recipe == "lexical")
+        told = Console(record=True, width=200, file=(tmp_path / "told").open("w"))
+        show([measured], told)
+        text = told.export_text()
+        told.file.close()
+        assert "invalid" in text
+        assert reason in text
+        assert reason in document([measured], plan)["suites"]["musique"]["invalid"]["rrf"]
+
+    def test_more_hits_than_asked_for(self, musique):
+        plan = plan_of(musique, recipes=("rrf",), limits=[Limits(2, None)], make=Everything)
+        (measured,) = run(plan, Journal(None), QUIET)
+        assert {record.invalid for record in measured.records} == {"7 hits, more than 2"}
+
+
+class TestAudit:
+    TEXTS = {"a": "one two three", "b": "four five", "c": "<memories> six"}
+
+    def found(self, *returned, context=None):
+        texts = tuple(Returned(text, keys) for text, keys in returned)
+        return Found(texts, "\n".join(one.text for one in texts) if context is None else context, Hits([], "q"), 0.0)
+
+    def test_parts_make_a_whole(self):
+        found = self.found(("three", ("a",)), ("four five", ("b",)), ("one two ", ("a",)))
+        checked = audit(found, self.TEXTS, Limits(None, None))
+        assert (checked.invalid, checked.ranked, checked.whole) == (None, ("a", "b"), {"a", "b"})
+        checked = audit(self.found(("one three"[:3], ("a",))), self.TEXTS, Limits(None, None))
+        assert (checked.invalid, checked.ranked, checked.whole) == (None, ("a",), frozenset())
+
+    def test_a_window_holds_several(self):
+        checked = audit(self.found(("Ana: one two three\nBo: four five", ("a", "b"))), self.TEXTS, Limits(None, None))
+        assert checked.whole == {"a", "b"}
+
+    def test_what_is_derived_costs_and_earns_nothing(self):
+        checked = audit(self.found(("a summary of one two three", ())), self.TEXTS, Limits(None, None))
+        assert (checked.invalid, checked.ranked, checked.tokens) == (None, (), 6)
+
+    def test_a_fence_broken_by_the_prompt_is_the_same_text(self):
+        checked = audit(self.found((self.TEXTS["c"], ("c",)), context="‹memories> six"), self.TEXTS, Limits(1, None))
+        assert checked.whole == {"c"}
+
+    def test_a_key_of_nothing(self):
+        checked = audit(self.found(("one", ("z",))), self.TEXTS, Limits(None, None))
+        assert "of nothing that was added" in checked.invalid
+
+    def test_tokens_are_ours(self, musique):
+        (measured,) = run(plan_of(musique, recipes=("lexical",)), Journal(None), QUIET)
+        assert all(record.tokens > 0 for record in measured.records)
+        context = "one two three\nfour"
+        checked = audit(self.found(context=context), self.TEXTS, Limits(None, None))
+        assert checked.tokens == count_tokens([context])[0]
+
+
+class TestPassages:
+    def test_musique(self, musique):
+        dataset = MUSIQUE.load(Source((musique,)))
+        assert dataset.items == 7
+        assert [(task.category, len(task.evidence)) for task in dataset.tasks] == [
+            ("2hop", 2),
+            ("2hop", 2),
+            ("3hop", 2),
+        ]
+        assert dataset.tasks[0].answers == ("Spain", "the kingdom of Spain")
+        assert dataset.corpora["passages"].items[0].text == "Porto\nPorto is a city on the river Douro."
+
+    def test_recall_is_what_it_says(self, musique):
+        (measured,) = run(plan_of(musique, recipes=("lexical",)), Journal(None), QUIET)
+        for record in measured.records:
+            gold = set(record.evidence)
+            for k in (2, 5):
+                assert record.metrics[f"recall@{k}"] == len(gold & set(record.returned[:k])) / len(gold)
+        rows = {(row.metric, row.category): row for row in measured.rows}
+        assert rows["recall@2", "all"].n == 3
+        assert rows["recall@2", "all"].value == pytest.approx(
+            (2 * rows["recall@2", "2hop"].value + rows["recall@2", "3hop"].value) / 3
+        )
+        assert rows["recall@5", "all"].budget == 0
+
+    @pytest.mark.parametrize("columns", [False, True])
+    @pytest.mark.parametrize("suite", [HOTPOTQA, TWO_WIKI])
+    def test_hotpotqa_and_2wiki(self, tmp_path, suite, columns):
+        context = [["Alû", ["Alû is a spirit.", " It is feared."]], ["Demon", ["A demon is a spirit."]]]
+        facts = [["Alû", 0], ["Alû", 1]]
+        if columns:
+            context = {"title": [one for one, _ in context], "sentences": [some for _, some in context]}
+            facts = {"title": [one for one, _ in facts], "sent_id": [place for _, place in facts]}
+        record = {"question": "What is Alû?", "answer": "a spirit", "type": "bridge"}
+        record |= {"id" if columns else "_id": "x", "context": context, "supporting_facts": facts}
+        path = tmp_path / "some.json"
+        path.write_text(json.dumps([record]), encoding="utf-8")
+        dataset = suite.load(Source((path,)))
+        (task,) = dataset.tasks
+        assert task.evidence == {key_of(("Alû", "Alû is a spirit. It is feared."))}
+        assert (task.category, dataset.items) == ("bridge", 2)
+
+    @pytest.mark.parametrize(
+        "corpus",
+        [
+            [{"title": "Tea", "text": "Tea is a drink."}, {"title": "Milk", "text": "Milk is white."}],
+            {"Tea": ["Tea is a drink."], "Milk": ["Milk ", "is white."]},
+        ],
+    )
+    def test_a_corpus_adds_passages(self, musique, tmp_path, corpus):
+        path = tmp_path / "corpus.json"
+        path.write_text(json.dumps(corpus), encoding="utf-8")
+        dataset = MUSIQUE.load(Source((musique,), corpus=path))
+        assert dataset.items == 8
+        assert dataset.corpora["passages"].items[-1].text == "Milk\nMilk is white."
+
+    def test_a_limit_draws_by_the_seed_and_keeps_the_order(self, musique):
+        drawn = {tuple(task.id for task in MUSIQUE.load(Source((musique,), limit=2, seed=n)).tasks) for n in range(20)}
+        assert len(drawn) == 3
+        assert all(list(ids) == sorted(ids) for ids in drawn)
+
+    def test_another_shape_is_told(self, tmp_path):
+        path = tmp_path / "other.json"
+        path.write_text('[{"id": "2hop", "question": "?"}]')
+        with pytest.raises(InputError, match="record 1 is not in MuSiQue's format"):
+            MUSIQUE.load(Source((path,)))
+        path.write_text("no json")
+        with pytest.raises(InputError, match="neither JSON nor JSON lines"):
+            MUSIQUE.load(Source((path,)))
+
+
+class TestLocomo:
+    def test_our_conversations(self):
+        dataset = LOCOMO.load(sources([LOCOMO], ["dev_colleagues"], Source())[0][1])
+        (corpus,) = dataset.corpora.values()
+        assert isinstance(corpus.items[0], Item)
+        keys = {item.key for item in corpus.items}
+        assert len(keys) == len(corpus.items)
+        for task in dataset.tasks:
+            assert task.evidence <= keys
+            assert bool(task.answers) != task.refusal
+
+    def test_refusals(self):
+        dataset = LOCOMO.load(sources([LOCOMO], ["dev_colleagues"], Source())[0][1])
+        unanswerable = next(task for task in dataset.tasks if task.refusal)
+        from memorist.bench.suite import Outcome
+
+        def refused(answer, known):
+            return LOCOMO.score(unanswerable, Outcome((), frozenset(), answer, known))
+
+        assert refused("I do not know.", False) == {"refused": 1}
+        assert refused("Not mentioned in the conversation.", True) == {"refused": 1}
+        assert refused("A red kayak.", True) == {"refused": 0}
+        assert refused(None, False) == {}
+
+
+def test_the_report_is_json_with_every_question(musique, tmp_path):
+    plan = plan_of(musique, recipes=("lexical",), limits=[Limits(None, 100), Limits(None, 300)])
+    measured = run(plan, Journal(None), QUIET)
+    write_json(document(measured, plan, "memorist bench musique"), tmp_path / "out.json")
+    found = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
+    assert found["suite"] == "musique"
+    assert set(found["rows"][0]) >= {"recipe", "metric", "budget", "category", "value", "n"}
+    assert {row["budget"] for row in found["rows"] if row["metric"] == "recall@5"} == {100, 300}
+    assert len(found["records"]) == 6
+    assert found["records"][0]["question"] == "Where does the river of Porto rise?"
+
+
+def test_data_of_several_suites(tmp_path, musique, monkeypatch):
+    monkeypatch.delenv("MEMORIST_DATA", raising=False)
+    both = [MUSIQUE, HOTPOTQA]
+    with pytest.raises(InputError, match="say whose it is"):
+        sources(both, [str(musique)], Source())
+    with pytest.raises(InputError, match="hotpotqa needs data"):
+        sources(both, [f"musique={musique}"], Source())
+    (tmp_path / "multihop").mkdir()
+    (tmp_path / "multihop" / "hotpotqa_train.json").write_text("[]")
+    found = sources(both, [f"musique={musique}", str(tmp_path)], Source())
+    assert [source.files for _, source in found] == [(musique,), (tmp_path / "multihop" / "hotpotqa_train.json",)]
