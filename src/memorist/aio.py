@@ -71,6 +71,8 @@ class AsyncScopedMemory:
     add = of_scope(ScopedMemory.add)
     search = of_scope(ScopedMemory.search)
     ask = of_scope(ScopedMemory.ask)
+    concepts = of_scope(ScopedMemory.concepts)
+    learned = of_scope(ScopedMemory.learned)
     get = of_scope(ScopedMemory.get)
     list = of_scope(ScopedMemory.list)
     update = of_scope(ScopedMemory.update)

@@ -26,6 +26,8 @@ from memorist.lifecycle.writing import Options, Run, Writing, logged
 from memorist.models.chat import ChatModel
 from memorist.models.embedder import Embedder
 from memorist.models.known import embedder_named, embedder_of
+from memorist.organise.concepts import NAME as CONCEPTS
+from memorist.organise.concepts import Abstraction, Concept, Concepts
 from memorist.organise.facts import FACTS
 from memorist.organise.general import Crowd, General
 from memorist.organise.preferences import NAME as PREFERENCES
@@ -410,6 +412,19 @@ class ScopedMemory:
         made = memory._recommender.recommend(wanted, chosen, k, known, crowd, model_named(model))
         return replace(made, problem=made.problem or problem)
 
+    def concepts(self, cues: Sequence[str], *, k: int = 10) -> list[Concept]:
+        """The `k` concepts from this memory's solved problems that are most likely to solve one with these cues.
+
+        An episode is a solved problem when its metadata have `problem`, `program` and `cues`. Raises InputError.
+        """
+        return self.learned().selected(texts_of(cues, "cues"), whole("k", k))
+
+    def learned(self) -> Concepts:
+        """All concepts of this memory, and the traces that they were abstracted from."""
+        memory = self._memory
+        memory._settle(self.scope, (Abstraction(),))
+        return memory._views.of(self.scope, CONCEPTS, Concepts)
+
     def _general(self, general: ScopedMemory | General | None) -> tuple[General | None, str | None]:
         """What is known in general, and why not all of it is. Raises InputError for a memory that is not the tenant's
         shared one."""
@@ -620,10 +635,21 @@ def limits_of(k: int | None, budget: int | None) -> Limits:
     return Limits(k, DEFAULT_BUDGET if k is None and budget is None else budget)
 
 
-def whole(name: str, value: object) -> None:
-    """Raises InputError unless the value is a number of things."""
+def texts_of(values: object, name: str) -> list[str]:
+    """Several texts. Raises InputError."""
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        raise InputError(f"{name}={brief(values)} is not a list of texts")
+    found = list(values)
+    if not all(isinstance(one, str) for one in found):
+        raise InputError(f"{name}={brief(found)} is not a list of texts")
+    return found
+
+
+def whole(name: str, value: object) -> int:
+    """The value. Raises InputError unless it is a number of things."""
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < 2**63:
         raise InputError(f"{name} must be a whole number of at least 1, not {brief(value)}")
+    return value
 
 
 def question_of(query: object) -> str:

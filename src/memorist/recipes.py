@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from memorist.errors import InputError
+from memorist.organise.concepts import Abstraction
 from memorist.organise.fact_writer import FactWriter
 from memorist.organise.facts import FACTS
 from memorist.organise.notes import NOTES, NoteWriter
@@ -56,6 +57,12 @@ RECIPES: Mapping[str, Recipe] = {
             "the default, with what the interactions among the episodes say of someone's preferences (MR.Rec)",
             (*FOUND, by_window, timely, ordered, budgeted),
             (Preferences,),
+        ),
+        Recipe(
+            "arcmemo",
+            "the default, with concepts abstracted from the solved problems among the episodes (ArcMemo)",
+            (*FOUND, by_window, timely, ordered, budgeted),
+            (Abstraction,),
         ),
         Recipe("lexical", "BM25 over turns", (lexical, by_words, ordered, budgeted)),
         Recipe("dense", "cosine over turns", (dense, by_meaning, ordered, budgeted)),

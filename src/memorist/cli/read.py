@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -23,6 +23,7 @@ from memorist.cli.render import (
     show_prompt,
     show_recommendations,
 )
+from memorist.errors import InputError
 from memorist.models.chat import DEFAULT_SECONDS
 
 Number = Annotated[int | None, Parameter(allow_leading_hyphen=True)]

@@ -206,17 +206,22 @@ def ranked(asked: Asked, columns: Mapping[str, Floats], k: int, profile: Reason 
             asked.candidates[place].id,
             asked.candidates[place].text,
             round(float(total[place]), 6),
-            tuple(reasons(asked, int(place), parts, profile)),
+            tuple(reasons(asked, int(place), speaking(columns, parts, int(place)), profile)),
             {name: round(float(part[place]), 4) for name, part in parts.items()},
         )
         for place in order
     ]
 
 
-def reasons(asked: Asked, place: int, parts: Mapping[str, Floats], profile: Reason | None) -> Iterator[Reason]:
-    """Why a candidate stands where it does: the signals that raised it most."""
-    raised = sorted((name for name, part in parts.items() if part[place] > 0), key=lambda name: -parts[name][place])
-    for name in raised[:REASONS]:
+def speaking(columns: Mapping[str, Floats], parts: Mapping[str, Floats], place: int) -> list[str]:
+    """The signals that speak for a candidate, and more than for the rest: the strongest first."""
+    raised = (name for name, part in parts.items() if part[place] > 0 and columns[name][place] > 0)
+    return sorted(raised, key=lambda name: -parts[name][place])[:REASONS]
+
+
+def reasons(asked: Asked, place: int, names: Sequence[str], profile: Reason | None) -> Iterator[Reason]:
+    """Why a candidate stands where it does, a reason for each signal."""
+    for name in names:
         if name == "crowd":
             yield because_of_crowd(asked, place)
         elif name == "alike":

@@ -18,7 +18,7 @@ Pair = tuple[Grid, Grid]
 
 @dataclass(frozen=True)
 class Puzzle:
-    """What a solver sees (`shown`, and the inputs of `asked`), and what only the score sees (the outputs of `asked`)."""
+    """What a solver sees: `shown`. Of the pairs `asked` it is run on the inputs; the outputs are for the score alone."""
 
     id: str
     shown: Sequence[Pair]
