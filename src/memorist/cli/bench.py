@@ -276,3 +276,34 @@ def movielens(
     writable(out)
     run(data, Options(part, limit, embedder=embedder, model=model_named(model)), out, console())
     return OK
+
+
+@bench.command
+def arc(
+    *, data: Path | None = None, budget: int = 6000, orders: str = "1,2,3", limit: int | None = None, out: Out = None,
+    debug: Debug = False,
+) -> int:  # fmt: skip
+    """Measure whether concepts from solved puzzles raise how many are solved.
+
+    For example:
+
+        memorist bench arc --budget 6000 --orders 1
+
+    Parameters
+    ----------
+    data
+        A file of ARC puzzles (default: puzzles of our own).
+    budget
+        Expansions of the search for each puzzle (default: 6000).
+    orders
+        Seeds of the orders in which puzzles come (default: 1,2,3).
+    limit
+        At most so many puzzles of each order.
+    out
+        Write the numbers to this file, too.
+    """
+    from memorist.bench.arc.run import run
+
+    writable(out)
+    run(data, budget, numbers(orders, "--orders"), limit, out, console())
+    return OK

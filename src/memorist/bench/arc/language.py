@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 Grid = npt.NDArray[np.int8]
+Mask = npt.NDArray[np.bool_]
 Step = tuple[str | int, ...]
 """An operation's name and its colours."""
 Program = tuple[Step, ...]
@@ -63,7 +64,7 @@ def half(axis: int, which: int) -> Callable[[Grid], Grid]:
     return lambda grid: halves(grid, axis)[which]
 
 
-def combined(axis: int, rule: Callable[[Grid, Grid], npt.NDArray[np.bool_]]) -> Callable[..., Grid]:
+def combined(axis: int, rule: Callable[[Mask, Mask], Mask]) -> Callable[..., Grid]:
     """Where a rule holds between the halves, in a colour."""
 
     def combine(grid: Grid, colour: int) -> Grid:
@@ -71,6 +72,11 @@ def combined(axis: int, rule: Callable[[Grid, Grid], npt.NDArray[np.bool_]]) -> 
         return np.where(rule(one != 0, other != 0), colour, 0).astype(np.int8)
 
     return combine
+
+
+def neither(one: Mask, other: Mask) -> Mask:
+    """Where both are background."""
+    return ~(one | other)
 
 
 def overlaid(axis: int) -> Callable[[Grid], Grid]:
@@ -167,7 +173,7 @@ def symmetric(grid: Grid) -> Grid:
     made = grid
     for turned in (np.fliplr, np.flipud):
         made = np.where(made != 0, made, turned(made))
-    return made
+    return np.asarray(made, np.int8)
 
 
 def without_repeats(grid: Grid) -> Grid:
@@ -248,11 +254,11 @@ OPERATIONS: Mapping[str, tuple[int, Callable[..., Grid]]] = {
     "both_across": (1, combined(1, np.logical_and)),
     "either_across": (1, combined(1, np.logical_or)),
     "one_across": (1, combined(1, np.logical_xor)),
-    "neither_across": (1, combined(1, lambda one, other: ~(one | other))),
+    "neither_across": (1, combined(1, neither)),
     "both_down": (1, combined(0, np.logical_and)),
     "either_down": (1, combined(0, np.logical_or)),
     "one_down": (1, combined(0, np.logical_xor)),
-    "neither_down": (1, combined(0, lambda one, other: ~(one | other))),
+    "neither_down": (1, combined(0, neither)),
     "enclosed": (1, enclosed),
     "keep": (1, lambda grid, colour: np.where(grid == colour, grid, 0).astype(np.int8)),
     "drop": (1, lambda grid, colour: np.where(grid == colour, 0, grid).astype(np.int8)),

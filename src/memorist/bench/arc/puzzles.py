@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from memorist.bench.arc.language import Grid, Nonsense, Program, Step, run
+from memorist.bench.arc.language import Grid, Nonsense, Program, run
 from memorist.errors import InputError
 
 Pair = tuple[Grid, Grid]
@@ -18,7 +18,7 @@ Pair = tuple[Grid, Grid]
 
 @dataclass(frozen=True)
 class Puzzle:
-    """What a solver sees: `shown`. Of the pairs `asked` it is run on the inputs; the outputs are for the score alone."""
+    """A solver sees the pairs `shown`; the outputs of the pairs `asked` are for the score alone."""
 
     id: str
     shown: Sequence[Pair]
@@ -55,7 +55,7 @@ def colours(grid: Grid) -> set[int]:
     return set(np.unique(grid).tolist())
 
 
-CUES = {
+CUES: Mapping[str, Callable[[Grid, Grid], bool]] = {
     "same size": lambda given, wanted: given.shape == wanted.shape,
     "smaller": lambda given, wanted: wanted.size < given.size,
     "larger": lambda given, wanted: wanted.size > given.size,
@@ -85,20 +85,22 @@ PARTS: tuple[str, ...] = (
     *("fall_left", "keep_commonest", "turn_twice"),
 )
 
+PALETTE = 3
 
-def own_puzzles(seed: int, singles: int, doubles: int, macros: int = 4) -> list[Puzzle]:
-    """Puzzles from hidden routines of two operations and a recolouring whose colours differ from puzzle to puzzle.
+
+def own_puzzles(seed: int, singles: int, doubles: int, routines: int = 4) -> list[Puzzle]:
+    """Puzzles from hidden routines, an operation and a recolouring whose colours differ from puzzle to puzzle.
 
     The first `singles` take one routine, the `doubles` after them two in a row.
     """
     rng = random.Random(seed)
-    hidden = [tuple((name,) for name in rng.sample(PARTS, 2)) for _ in range(macros)]
+    hidden = rng.sample(PARTS, routines)
     made: list[Puzzle] = []
     while len(made) < singles + doubles:
-        length = 1 if len(made) < singles else 2
-        chosen = rng.sample(hidden, length)
-        recolouring: list[Step] = [("recolour", *rng.sample(range(1, 6), 2)) for _ in chosen]
-        program: Program = tuple(step for macro, last in zip(chosen, recolouring) for step in (*macro, last))
+        chosen = rng.sample(hidden, 1 if len(made) < singles else 2)
+        program: Program = tuple(
+            step for name in chosen for step in ((name,), ("recolour", *rng.sample(range(1, PALETTE + 1), 2)))
+        )
         puzzle = drawn(rng, f"own-{seed}-{len(made)}", program)
         if puzzle is not None:
             made.append(puzzle)
@@ -110,7 +112,9 @@ def drawn(rng: random.Random, id: str, program: Program) -> Puzzle | None:
     found: list[Pair] = []
     for _ in range(5):
         shape = rng.randint(3, 5), rng.randint(3, 5)
-        grid = np.array([rng.choice((0, 0, 1, 2, 3, 4, 5)) for _ in range(shape[0] * shape[1])], np.int8).reshape(shape)
+        grid = np.array(
+            [rng.choice((0, 0, *range(1, PALETTE + 1))) for _ in range(shape[0] * shape[1])], np.int8
+        ).reshape(shape)
         try:
             found.append((grid, run(program, grid)))
         except Nonsense:

@@ -42,7 +42,7 @@ FILLED = 24
 
 START = datetime(2025, 1, 1, tzinfo=timezone.utc)
 
-OWN = (24, 16)
+OWN = (16, 12)
 """Puzzles of our own of one routine, and of two."""
 
 
@@ -72,9 +72,7 @@ def run(
         if data is not None:
             random.Random(seed).shuffle(puzzles)
         puzzles = puzzles[:limit]
-        for condition in CONDITIONS:
-            told = track(puzzles, f"{condition}, order {seed}", console=console, transient=True)
-            rows.append(streamed(condition, seed, budget, list(told) if console.quiet else puzzles))
+        rows += [streamed(condition, seed, budget, puzzles, console) for condition in CONDITIONS]
     show(rows, console)
     if out is not None:
         report = {"suite": "arc", "data": str(data) if data else "own", "rows": [asdict(row) for row in rows]}
@@ -82,24 +80,26 @@ def run(
     return rows
 
 
-def streamed(condition: str, seed: int, budget: int, puzzles: Sequence[Puzzle]) -> Row:
+def streamed(condition: str, seed: int, budget: int, puzzles: Sequence[Puzzle], console: Console) -> Row:
     """One stream through one condition, with a memory that begins empty."""
     solved: list[int] = []
     shown, spent = 0, 0
-    with tempfile.TemporaryDirectory(prefix="memorist-bench-") as folder:
-        with Memory.open(Path(folder) / "arc.db", embedder=HashEmbedder(), recipe="arcmemo") as memory:
-            scoped = memory.scope(user="solver")
-            for place, puzzle in enumerate(puzzles):
-                search = Search(puzzle, budget)
-                program = solve(condition, search, scoped)
-                spent += search.spent
-                if program is None:
-                    continue
-                shown += 1
-                if score(program, puzzle):
-                    solved.append(place)
-                if condition != "none":
-                    scoped.add(traced(puzzle, program, place))
+    with (
+        tempfile.TemporaryDirectory(prefix="memorist-bench-") as folder,
+        Memory.open(Path(folder) / "arc.db", embedder=HashEmbedder(), recipe="arcmemo") as memory,
+    ):
+        scoped = memory.scope(user="solver")
+        for place, puzzle in enumerate(track(puzzles, f"{condition}, order {seed}", console=console, transient=True)):
+            search = Search(puzzle, budget)
+            program = solve(condition, search, scoped)
+            spent += search.spent
+            if program is None:
+                continue
+            shown += 1
+            if score(program, puzzle):
+                solved.append(place)
+            if condition != "none":
+                scoped.add(traced(puzzle, program, place))
     late = sum(place >= len(puzzles) / 2 for place in solved)
     ids = tuple(puzzles[place].id for place in solved)
     return Row(condition, seed, budget, len(puzzles), shown, len(solved), late, spent / max(len(puzzles), 1), ids)
