@@ -172,8 +172,8 @@ def symmetric(grid: Grid) -> Grid:
     """What is background takes the colour of its mirror images."""
     made = grid
     for turned in (np.fliplr, np.flipud):
-        made = np.where(made != 0, made, turned(made))
-    return np.asarray(made, np.int8)
+        made = np.asarray(np.where(made != 0, made, turned(made)), np.int8)
+    return made
 
 
 def without_repeats(grid: Grid) -> Grid:
@@ -192,7 +192,7 @@ def recoloured(grid: Grid, old: int, new: int) -> Grid:
 
 def swapped(grid: Grid, one: int, other: int) -> Grid:
     """Two colours change places."""
-    return np.where(grid == one, other, np.where(grid == other, one, grid)).astype(np.int8)
+    return np.asarray(np.where(grid == one, other, np.where(grid == other, one, grid)), np.int8)
 
 
 def rays(axis: int) -> Callable[[Grid], Grid]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from memorist.bench.arc.language import Grid, Nonsense, Program, run
+from memorist.bench.arc.language import Grid, Nonsense, Program, Step, run
 from memorist.errors import InputError
 
 Pair = tuple[Grid, Grid]
@@ -98,10 +98,10 @@ def own_puzzles(seed: int, singles: int, doubles: int, routines: int = 4) -> lis
     made: list[Puzzle] = []
     while len(made) < singles + doubles:
         chosen = rng.sample(hidden, 1 if len(made) < singles else 2)
-        program: Program = tuple(
-            step for name in chosen for step in ((name,), ("recolour", *rng.sample(range(1, PALETTE + 1), 2)))
-        )
-        puzzle = drawn(rng, f"own-{seed}-{len(made)}", program)
+        steps: list[Step] = []
+        for name in chosen:
+            steps += [(name,), ("recolour", *rng.sample(range(1, PALETTE + 1), 2))]
+        puzzle = drawn(rng, f"own-{seed}-{len(made)}", tuple(steps))
         if puzzle is not None:
             made.append(puzzle)
     return made
