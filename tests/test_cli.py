@@ -535,6 +535,7 @@ class TestDocs:
         (folder / "notes.md").write_text("# Keys\n\nThe spare key is with Rui.\n")
         (folder / "chat.json").write_text('[{"role": "user", "content": "Hello."}]')
         (folder / "mails.csv").write_text("body,sent,from\nHello.,2025-05-01,Ana\n")
+        (folder / "films.jsonl").write_text('{"id": "f1", "text": "Airplane!", "category": "Comedy"}\n')
         if "restore" in line:
             run("forget", ana, "--user", "ana")
         if "import" in line:

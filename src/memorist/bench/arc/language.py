@@ -205,7 +205,7 @@ def rays(axis: int) -> Callable[[Grid], Grid]:
             found = np.unique(line[line != 0])
             if len(found) == 1:
                 made[place] = np.where(line == 0, found[0], line)
-        return made if axis == 1 else made.T
+        return np.asarray(made if axis == 1 else made.T, np.int8)
 
     return fill
 
