@@ -544,6 +544,7 @@ class TestDocs:
         (folder / "chat.json").write_text('[{"role": "user", "content": "Hello."}]')
         (folder / "openie_results.json").write_text('{"docs": []}')
         (folder / "mails.csv").write_text("body,sent,from\nHello.,2025-05-01,Ana\n")
+        (folder / "films.jsonl").write_text('{"id": "f1", "text": "Airplane!", "category": "Comedy"}\n')
         if "restore" in line:
             run("forget", ana, "--user", "ana")
         if "import" in line:

@@ -32,7 +32,14 @@ app = App(
 
 GROUPS: Mapping[str, Mapping[str, App | Callable[..., int]]] = {
     "Remember": {"add": write.add},
-    "Recall": {"search": read.search, "ask": read.ask, "list": read.list_, "get": read.get, "history": read.history},
+    "Recall": {
+        "search": read.search,
+        "ask": read.ask,
+        "recommend": read.recommend,
+        "list": read.list_,
+        "get": read.get,
+        "history": read.history,
+    },
     "Associate": {"graph": graph.graph, "extract": graph.extract},
     "Change": {"update": write.update, "forget": write.forget, "restore": write.restore, "erase": write.erase},
     "The store": {

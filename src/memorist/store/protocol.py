@@ -63,6 +63,7 @@ class Turn:
     valid_from: datetime
     vector: Vectors | None
     recorded_at: datetime
+    meta: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
