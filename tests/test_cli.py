@@ -526,15 +526,19 @@ class TestProcess:
 
 
 def examples_in_help() -> list[str]:
-    """The commands in the docstrings, but for those that measure for minutes, or serve until they are told to stop."""
+    """The commands in the docstrings, but for those that measure for minutes, serve until they are told to
+    stop, or need a vendor's key or the id of a fact."""
     commands = [
         command
         for heading, group in GROUPS.items()
         if heading != "See and measure"
         for name, command in group.items()
-        if not isinstance(command, App) and name != "serve"
+        if not isinstance(command, App) and name not in ("serve", "work")
     ]
-    return [line for one in commands for line in re.findall(r"^ {8}(\S.*)$", one.__doc__.split("\n    Param")[0], re.M)]
+    lines = [
+        line for one in commands for line in re.findall(r"^ {8}(\S.*)$", one.__doc__.split("\n    Param")[0], re.M)
+    ]
+    return [line for line in lines if "openai:" not in line and "$FACT" not in line]
 
 
 class TestDocs:
