@@ -265,7 +265,7 @@ def test_another_embedder_is_refused(path: Path, kept: list[str]) -> None:
             return Identity("other", 64, "2" * 64)
 
     before = digest(path)
-    with pytest.raises(MemoristError, match=r"hash-3-grams.*other.*export"):
+    with pytest.raises(MemoristError, match=r"hash-3-grams.*other.*reembed"):
         Memory.open(path, embedder=Other())
     assert digest(path) == before
 

@@ -183,7 +183,7 @@ def test_where(ana):
 
 
 def test_another_embedder_is_refused_with_the_way_out(memory):
-    with pytest.raises(EmbedderMismatch, match=r"all-MiniLM-L6-v2.*export"):
+    with pytest.raises(EmbedderMismatch, match=r"all-MiniLM-L6-v2.*reembed"):
         Memory.open(memory._store.path, embedder=HashEmbedder())
 
 

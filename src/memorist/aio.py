@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import update_wrapper
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from memorist.memory import Memory, ScopedMemory
+from memorist.organise.general import General
+from memorist.results import Candidate, Recommendations
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -75,6 +77,8 @@ class AsyncScopedMemory:
     search = of_scope(ScopedMemory.search)
     ask = of_scope(ScopedMemory.ask)
     summarise = of_scope(ScopedMemory.summarise)
+    concepts = of_scope(ScopedMemory.concepts)
+    learned = of_scope(ScopedMemory.learned)
     get = of_scope(ScopedMemory.get)
     list = of_scope(ScopedMemory.list)
     update = of_scope(ScopedMemory.update)
@@ -90,3 +94,15 @@ class AsyncScopedMemory:
     retry = of_scope(ScopedMemory.retry)
     cancel = of_scope(ScopedMemory.cancel)
     conflicts = of_scope(ScopedMemory.conflicts)
+
+    async def recommend(
+        self,
+        request: str,
+        candidates: Sequence[Candidate | Mapping[str, Any] | str],
+        *,
+        general: AsyncScopedMemory | General | None = None,
+        **options: Any,
+    ) -> Recommendations:
+        """As `ScopedMemory.recommend`."""
+        shared = general.scoped if isinstance(general, AsyncScopedMemory) else general
+        return await asyncio.to_thread(self.scoped.recommend, request, candidates, general=shared, **options)

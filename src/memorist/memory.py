@@ -29,18 +29,38 @@ from memorist.lifecycle.writing import Options, Run, Writing, logged
 from memorist.models.chat import ChatModel
 from memorist.models.embedder import Embedder, Identity
 from memorist.models.known import embedder_named, embedder_of
+from memorist.organise.concepts import NAME as CONCEPTS
+from memorist.organise.concepts import Abstraction, Concept, Concepts
 from memorist.organise.extract.openie import match
 from memorist.organise.facts import FACTS
+from memorist.organise.general import Crowd, General
 from memorist.organise.granularity import Granularity
-from memorist.organise.protocol import Around
+from memorist.organise.preferences import NAME as PREFERENCES
+from memorist.organise.preferences import Preferences, Tastes
+from memorist.organise.protocol import Around, RecipeOrganiser
 from memorist.organise.summaries import Summaries
 from memorist.organise.windows import Windows
 from memorist.recall.associate import Associate
 from memorist.recall.names import unheard
 from memorist.recall.neighbourhood import Neighbourhood, neighbourhood
 from memorist.recall.pool import Limits, Query, run
+from memorist.recall.recommend import candidates_of
+from memorist.recall.recommender import Known, Recommender
 from memorist.recipes import Recipe, derived_anew, recipe_named, writing
-from memorist.results import Answer, Change, Check, Contradiction, Erasure, Extracts, Hit, Hits, Receipt, Verification
+from memorist.results import (
+    Answer,
+    Candidate,
+    Change,
+    Check,
+    Erasure,
+    Extracts,
+    FactConflict,
+    Hit,
+    Hits,
+    Receipt,
+    Recommendations,
+    Verification,
+)
 from memorist.sources import FileOptions, from_document, from_messages, read, split_long
 from memorist.sources.checked import checked
 from memorist.store.protocol import INDEX, Job, Reembedding, Rows, Searcher, Selection, Store
@@ -84,8 +104,9 @@ class Memory:
         self._organisers = (Windows(),)
         self._recipe_organisers = tuple(make() for make in recipe.organisers)
         self._views = Views(store)
+        self._recommender = Recommender(store, embedder)
         writers = tuple(make() for make in recipe.writers)
-        self._writing = Writing(store, self._views, self._current, writers, clock, logged(store, clock))
+        self._writing = Writing(store, self._views, embedder, writers, clock, logged(store, clock))
 
     @classmethod
     def open(
@@ -101,7 +122,7 @@ class Memory:
 
         `embedder` is "minilm" (the default), "static" (far faster, less found) or an object of your own; a
         store remembers whose vectors it holds, so one made with ours needs no naming again. `model` is the language
-        model that `ask` and `organise` use, by name or an object of your own; it is not loaded before it is needed.
+        model that `ask` uses, by name or an object of your own; it is not loaded before it is needed.
 
         Raises NotAStore, StoreTooNew, StoreReadOnly, StoreFull, StoreBusy, EmbedderMismatch, or InputError for a
         wrong path or recipe; the file is then untouched.
@@ -202,28 +223,32 @@ class Memory:
 
     def settle(self, scope: Scope) -> str | None:
         """Finish an owner's pending work; returns why it could not be."""
+        return self._settle(scope, self._recipe_organisers)
+
+    def _settle(self, scope: Scope, organisers: Sequence[RecipeOrganiser]) -> str | None:
+        """Finish the pending work, and have these organisers catch up."""
         try:
-            return self._steadily(partial(self._settled, scope))
+            return self._steadily(partial(self._settled, scope, organisers))
         except EmbedderMismatch as error:  # what was added is safe, and waits for the right embedder
             return str(error)
 
-    def _settled(self, scope: Scope, embedder: Embedder) -> str | None:
+    def _settled(self, scope: Scope, organisers: Sequence[RecipeOrganiser], embedder: Embedder) -> str | None:
         problem = settle(self._store, scope, embedder, self._organisers, self._clock)
         if problem:
             return problem
         self._writing.enqueue(scope)
-        return catch_up(self._store, self._recipe_organisers, self._around(scope, embedder), self._clock)
+        return catch_up(self._store, organisers, self._around(scope, embedder), self._clock)
 
     def _around(self, scope: Scope, embedder: Embedder, model: ChatModel | None = None) -> Around:
         """What organisers may use on behalf of an owner."""
         return Around(scope, embedder, model, partial(self._views.of, scope), partial(self._store.extracted, scope))
 
-    def organise(self, options: Options = Options(), model: ChatModel | str | None = None) -> Run:
+    def organise(self, options: Options = Options(), model: ChatModel | None = None) -> Run:
         """Do the work of the recipe's writers for every owner, now; see `ScopedMemory.organise`."""
         return self._organise([scope for scope, _ in self.scopes()], options, model)
 
-    def _organise(self, scopes: Sequence[Scope], options: Options, model: ChatModel | str | None) -> Run:
-        asked = model_named(model) or self._model
+    def _organise(self, scopes: Sequence[Scope], options: Options, model: ChatModel | None) -> Run:
+        asked = model or self._model
         if not self._writing.writers:
             raise InputError(
                 f"the recipe {self._recipe.name} has nothing that a model writes; choose one of {', '.join(writing())}"
@@ -502,6 +527,65 @@ class ScopedMemory:
         around = memory._around(self.scope, memory._embedder, memory._model)
         return memory.settle(self.scope) or catch_up(memory._store, (Summaries(),), around, memory._clock)
 
+    def recommend(
+        self,
+        request: str,
+        candidates: Sequence[Candidate | Mapping[str, Any] | str],
+        *,
+        k: int = 10,
+        general: ScopedMemory | General | None = None,
+        model: ChatModel | str | None = None,
+    ) -> Recommendations:
+        """The `k` candidates that suit this user and the request best, with reasons that cite interactions.
+
+        An episode is an interaction when its metadata have an `item`, and perhaps `rating` (1 to 5), `category` and
+        `title`; a candidate is an object with `id`, `text` and `category`, or a text. An empty request asks for
+        whatever suits. `general` is what is known beside this user: counts, or the tenant's shared memory, which is
+        its scope without a user; nobody else's own memory is ever read. `model` (by name or an object; default:
+        none, whatever `Memory.open` was given) describes what would fit; when it fails, the order is the measured one
+        and `problem` says why.
+
+        Raises InputError.
+        """
+        memory = self._memory
+        whole("k", k)
+        wanted, chosen = request_of(request), candidates_of(candidates)
+        crowd, stale = self._general(general)
+        problem = memory._settle(self.scope, (Preferences(),)) or stale
+        known = Known(self.scope, memory._views.of(self.scope, PREFERENCES, Tastes))
+        made = memory._recommender.recommend(wanted, chosen, k, known, crowd, model_named(model))
+        return replace(made, problem=made.problem or problem)
+
+    def concepts(self, cues: Sequence[str], *, k: int = 10) -> list[Concept]:
+        """The `k` concepts from this memory's solved problems that are most likely to solve one with these cues.
+
+        An episode is a solved problem when its metadata have `problem`, `program` and `cues`. Raises InputError.
+        """
+        return self.learned().selected(texts_of(cues, "cues"), whole("k", k))
+
+    def learned(self) -> Concepts:
+        """All concepts of this memory, and the traces that they were abstracted from."""
+        memory = self._memory
+        memory._settle(self.scope, (Abstraction(),))
+        return memory._views.of(self.scope, CONCEPTS, Concepts)
+
+    def _general(self, general: ScopedMemory | General | None) -> tuple[General | None, str | None]:
+        """What is known in general, and why not all of it is. Raises InputError for a memory that is not the tenant's
+        shared one."""
+        if general is None or isinstance(general, General):
+            return general, None
+        if not isinstance(general, ScopedMemory) or general._memory is not self._memory:
+            raise InputError(f"general={brief(general)} is neither a General nor a scope of this memory")
+        shared = Scope(tenant=self.scope.tenant)
+        if general.scope != shared or self.scope.user == "":
+            raise InputError(
+                "general must be the shared memory of the user's own tenant: memory.scope(tenant=...) without a user; "
+                "a user's memory is never read for another"
+            )
+        memory = self._memory
+        problem = memory._settle(shared, (Preferences(),))
+        return memory._views.of(shared, PREFERENCES, Crowd).general, problem
+
     def get(self, id: str) -> Cube:
         """A cube by id. Raises NotFound."""
         return self._memory._store.get(self.scope, [id])[0]
@@ -544,13 +628,13 @@ class ScopedMemory:
         memory = self._memory
         cube = self.get(id)
         if cube.origin == FACTS and cube.superseded_at is not None:
-            reopen(memory._store, memory._views, self.scope, id, memory._current(), memory._clock)
+            reopen(memory._store, memory._views, self.scope, id, memory._embedder, memory._clock)
         else:
             memory._store.undo(self.scope, id, utc(memory._clock()))
         memory.settle(self.scope)
         return self.get(id)
 
-    def organise(self, options: Options = Options(), model: ChatModel | str | None = None) -> Run:
+    def organise(self, options: Options = Options(), model: ChatModel | None = None) -> Run:
         """Do what the recipe's writers have to do for this owner, now, and say what was done.
 
         Raises InputError when the recipe has no writers, ModelMissing without a model. What a model's failure leaves
@@ -569,7 +653,7 @@ class ScopedMemory:
             said = Observation(text, speaker=self.scope.agent or "agent", role="assistant", trust=trust)
             return self.add(said).ids[0]
 
-        return AgentTools(memory._store, memory._views, memory._current(), memory._clock, self.scope, trust, remember)
+        return AgentTools(memory._store, memory._views, memory._embedder, memory._clock, self.scope, trust, remember)
 
     def jobs(self) -> list[Job]:
         """The work of this owner that is not done, oldest first."""
@@ -590,7 +674,7 @@ class ScopedMemory:
         StateError for a job that indexes."""
         self._memory._store.cancel(self.scope, number)
 
-    def conflicts(self) -> list[Contradiction]:
+    def conflicts(self) -> list[FactConflict]:
         """Facts that cannot all be true, and of which none may close another, by subject."""
         self._memory.settle(self.scope)
         return conflicts_of(self._memory._store, self._memory._views, self.scope)
@@ -730,10 +814,21 @@ def limits_of(k: int | None, budget: int | None) -> Limits:
     return Limits(k, DEFAULT_BUDGET if k is None and budget is None else budget)
 
 
-def whole(name: str, value: object) -> None:
-    """Raises InputError unless the value is a number of things."""
+def texts_of(values: object, name: str) -> list[str]:
+    """Several texts. Raises InputError."""
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        raise InputError(f"{name}={brief(values)} is not a list of texts")
+    found = list(values)
+    if not all(isinstance(one, str) for one in found):
+        raise InputError(f"{name}={brief(found)} is not a list of texts")
+    return found
+
+
+def whole(name: str, value: object) -> int:
+    """The value. Raises InputError unless it is a number of things."""
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < 2**63:
         raise InputError(f"{name} must be a whole number of at least 1, not {brief(value)}")
+    return value
 
 
 def question_of(query: object) -> str:
@@ -744,6 +839,11 @@ def question_of(query: object) -> str:
     if not text:
         raise InputError("the question is empty; ask something")
     return text[:20_000]
+
+
+def request_of(request: object) -> str:
+    """A request as text; unlike a question it may be empty. Raises InputError."""
+    return question_of(request) if not isinstance(request, str) or request.strip() else ""
 
 
 def ids_of(id: str | Sequence[str]) -> list[str]:

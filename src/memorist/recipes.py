@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 
 from memorist.errors import InputError
 from memorist.organise.agent_writer import AGENT, AgentWriter
+from memorist.organise.concepts import Abstraction
 from memorist.organise.fact_writer import FactWriter
 from memorist.organise.facts import FACTS
 from memorist.organise.granularity import Granularity
 from memorist.organise.graph import FactOrganiser
 from memorist.organise.notes import NOTES, NoteWriter
+from memorist.organise.preferences import Preferences
 from memorist.organise.protocol import OwnVectors, RecipeOrganiser, Writer
 from memorist.organise.stated import Stated
 from memorist.recall.associate import Associate
@@ -87,9 +89,27 @@ RECIPES: Mapping[str, Recipe] = {
             "the default, which stops before the budget where candidates score far below the best",
             (lexical_seeds, dense_seeds, dated, neighbours, by_window, timely, ordered, worthwhile, budgeted),
         ),
+        Recipe(
+            "mr-rec",
+            "the default, with what the interactions among the episodes say of someone's preferences (MR.Rec)",
+            (*FOUND, by_window, timely, ordered, budgeted),
+            (Preferences,),
+        ),
+        Recipe(
+            "arcmemo",
+            "the default, with concepts abstracted from the solved problems among the episodes (ArcMemo)",
+            (*FOUND, by_window, timely, ordered, budgeted),
+            (Abstraction,),
+        ),
         Recipe("lexical", "BM25 over turns", (lexical, by_words, ordered, budgeted)),
         Recipe("dense", "cosine over turns", (dense, by_meaning, ordered, budgeted)),
         Recipe("rrf", "BM25 and cosine over turns, by reciprocal ranks", (lexical, dense, by_ranks, ordered, budgeted)),
+        Recipe(
+            "hipporag2",
+            "facts lead to phrases, these to passages, by personalised PageRank (HippoRAG 2)",
+            (Associate(), ordered, budgeted),
+            (english_facts,),
+        ),
         Recipe(
             "facts",
             "what is true now, from when and said by whom, beside the turns; what was superseded steps back",
@@ -110,12 +130,6 @@ RECIPES: Mapping[str, Recipe] = {
             (*FOUND, by_window, texts_of(AGENT), timely, ordered, budgeted),
             (),
             (AgentWriter,),
-        ),
-        Recipe(
-            "hipporag2",
-            "facts lead to phrases, these to passages, by personalised PageRank (HippoRAG 2)",
-            (Associate(), ordered, budgeted),
-            (english_facts,),
         ),
         Recipe("hybrid", "BM25 and cosine over turns, half each", (lexical, dense, by_both, ordered, budgeted)),
     )

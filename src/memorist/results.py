@@ -231,6 +231,66 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Candidate:
+    """Something to recommend: its id as interactions name it, a text about it, and its categories."""
+
+    id: str
+    text: str
+    categories: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """What speaks for a recommendation, and the interactions of this user that it rests on (none: it is general).
+
+    `kind` is crowd (who likes what you like), category, alike (a similar text), popular, request, or profile (what a
+    language model wrote of the request and the interactions it cites).
+    """
+
+    kind: str
+    text: str
+    episodes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """A candidate with its reasons, the strongest first. `why` is what each signal added to the score."""
+
+    id: str
+    text: str
+    score: float
+    reasons: tuple[Reason, ...]
+    why: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendations(Sequence[Recommendation]):
+    """Recommendations, best first.
+
+    `known` is False at a cold start: no interaction says what this user likes, so the order is that of the request and
+    of what people like in general; with neither (`signals` is empty) it is the order given. `profile` is what a
+    language model looked for, `problem` why it could not; the order is then the measured one.
+    """
+
+    ranked: tuple[Recommendation, ...]
+    request: str
+    known: bool
+    signals: tuple[str, ...]
+    profile: str | None = None
+    problem: str | None = None
+
+    @overload
+    def __getitem__(self, place: int) -> Recommendation: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Recommendation]: ...
+    def __getitem__(self, place: int | slice) -> Recommendation | Sequence[Recommendation]:
+        return self.ranked[place]
+
+    def __len__(self) -> int:
+        return len(self.ranked)
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """Something that happened to a cube: it was added, updated, superseded, undone, forgotten or restored.
 
@@ -243,7 +303,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Contradiction:
+class FactConflict:
     """Facts about the same thing that cannot all be true, and of which none may close another."""
 
     subject: str

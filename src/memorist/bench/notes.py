@@ -14,17 +14,13 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from memorist.bench.data import located
-from memorist.bench.suite import Item, Source, Task, records_of
-from memorist.bench.suites.locomo import CATEGORIES, load, name_of
-from memorist.cube import Cube, Observation
-from memorist.errors import InputError
+from memorist.bench.conversations import ANSWERABLE, CATEGORIES, Conversation, conversations
+from memorist.cube import Cube
 from memorist.memory import Memory, ScopedMemory
 from memorist.models.chat import Request
 from memorist.organise.notes import NOTES
@@ -36,9 +32,7 @@ from memorist.testing import ScriptedModel
 from memorist.text import shown
 
 TOP = 10
-INDEXES = ("content", "content + context")
 EVERY = 100_000
-UNANSWERABLE = "5"
 RANKS = ("cosine", "words", "both")
 """How notes are ranked: by cosine (the paper), by the share of the question's words, by both (the recipe)."""
 
@@ -56,69 +50,66 @@ class Row:
 
 def run(data: Sequence[str | Path], out: Path | None, console: Console) -> list[Row]:
     """Index the same turns with and without their contexts, and compare."""
-    rows = [row for index in INDEXES for row in measure([located(path) for path in data], index)]
+    found = conversations(data)
+    rows: list[Row] = []
+    for index in ("content", "content + context"):
+        with tempfile.TemporaryDirectory(prefix="memorist-bench-") as folder:
+            path = Path(folder) / "notes.db"
+            add_all(path, found, console)
+            rows += measure(path, found, index)
     show(rows, console)
     if out is not None:
         out.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8")
     return rows
 
 
-def measure(paths: Sequence[Path], index: str) -> list[Row]:
+def add_all(path: Path, found: Sequence[Conversation], console: Console) -> None:
+    """Add every conversation through the product's own loader."""
+    turns = 0
+    with Memory.open(path) as memory:
+        for conversation in found:
+            file = path.with_name("sample.json")
+            file.write_text(json.dumps(conversation.sample), encoding="utf-8")
+            turns += memory.scope(user=conversation.name).add(file).added
+    console.print(f"added {turns} turns", highlight=False)
+
+
+def measure(path: Path, found: Sequence[Conversation], index: str) -> list[Row]:
     """Write the notes of one kind, and rank them for every question."""
     recalls: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for path in paths:
-        dataset = load(Source(files=(path,)))
-        samples = {f"{path.stem}/{name_of(number, one)}": one for number, one in enumerate(records_of(path), 1)}
-        for name, corpus in dataset.corpora.items():
-            tasks = [task for task in dataset.tasks if task.corpus == name and task.evidence]
-            with (
-                tempfile.TemporaryDirectory(prefix="memorist-bench-") as folder,
-                Memory.open(Path(folder) / "notes.db", recipe="a-mem") as memory,
-            ):
-                scope = memory.scope(user=name)
-                scope.add([observed(item) for item in corpus.items])
-                ranked(scope, tasks, samples[name] if index != INDEXES[0] else {}, recalls)
+    with Memory.open(path, recipe="a-mem") as memory:
+        for conversation in found:
+            scope = memory.scope(user=conversation.name)
+            turns = scope.list(limit=EVERY)
+            said = contexts(conversation, turns) if index != "content" else {}
+            run = scope.organise(model=replaying(said))
+            assert not run.problems, run.problems
+            view = memory._views.of(scope.scope, NOTES, Texts)
+            names = {cube.id: str(cube.meta["dia_id"]) for cube in turns}
+            evidence = {cube.id: names[cube.episodes[0]] for cube in scope.list(limit=EVERY, origin=NOTES)}
+            for question in conversation.questions:
+                if question.evidence:
+                    for rank, hits in best(scope, view, question.text).items():
+                        shown_turns = {evidence[id] for id in hits}
+                        recalls[rank, question.category].append(
+                            len(question.evidence & shown_turns) / len(question.evidence)
+                        )
     return [
         Row(index, rank, category, float(np.mean(values)), len(values))
         for rank in RANKS
         for category, values in grouped(recalls, rank).items()
-        if values
     ]
 
 
-def observed(item: Item) -> Observation:
-    """A turn of the corpus, with its id."""
-    return Observation(
-        item.text, item.speaker, item.role, item.at, item.session, source="locomo", meta={"turn": item.key}
-    )
-
-
-def ranked(
-    scope: ScopedMemory, tasks: Sequence[Task], sample: Mapping[str, Any], recalls: dict[tuple[str, str], list[float]]
-) -> None:
-    """Have the notes of one conversation written, and ask its questions."""
-    turns = scope.list(limit=EVERY)
-    run = scope.organise(model=replaying(contexts(sample, turns)))
-    if run.problems:
-        raise InputError(f"the replay failed: {run.problems[0]}")
-    view = scope._memory._views.of(scope.scope, NOTES, Texts)
-    names = {cube.id: str(cube.meta["turn"]) for cube in turns}
-    evidence = {cube.id: names[cube.episodes[0]] for cube in scope.list(limit=EVERY, origin=NOTES)}
-    for task in tasks:
-        for rank, hits in best(scope, view, task.question).items():
-            hit = task.evidence & {evidence[id] for id in hits}
-            recalls[rank, task.category].append(len(hit) / len(task.evidence))
-
-
-def contexts(sample: Mapping[str, Any], turns: Sequence[Cube]) -> Mapping[str, str]:
+def contexts(conversation: Conversation, turns: Sequence[Cube]) -> Mapping[str, str]:
     """The observations of each turn, by how the turn is shown."""
     of_turn: dict[str, list[str]] = defaultdict(list)
-    for session in sample.get("observation", {}).values():
+    for session in conversation.sample["observation"].values():
         for lines in session.values():
             for text, named in lines:
                 for turn in re.findall(r"D\d+:\d+", json.dumps(named)):
                     of_turn[turn].append(text)
-    return {shown(cube.speaker, cube.text): " ".join(of_turn[str(cube.meta["turn"])]) for cube in turns}
+    return {shown(cube.speaker, cube.text): " ".join(of_turn[str(cube.meta["dia_id"])]) for cube in turns}
 
 
 def replaying(said: Mapping[str, str]) -> ScriptedModel:
@@ -146,7 +137,7 @@ def best(scope: ScopedMemory, view: Texts, question: str) -> Mapping[str, list[s
 def grouped(recalls: Mapping[tuple[str, str], list[float]], rank: str) -> Mapping[str, list[float]]:
     """The values of a rank by category, those of 1-4 together first."""
     own = {category: values for (kind, category), values in sorted(recalls.items()) if kind == rank}
-    answerable = [value for category in CATEGORIES if category != UNANSWERABLE for value in own.get(category, [])]
+    answerable = [value for category in ANSWERABLE for value in own.get(category, [])]
     return {"all": answerable, **own}
 
 

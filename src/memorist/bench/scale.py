@@ -201,6 +201,7 @@ def query_of(memory: Memory, text: str) -> Query:
         embed=memory._embedder.embed,
         load=lambda rows: memory._store.cubes(scope, rows),
         view=partial(memory._views.of, scope),
+        visible=lambda origin: None,
         now=memory._clock(),
         limits=Limits(None, 1_500),
     )

@@ -28,7 +28,7 @@ from memorist.bench.suite import Source, Task, records_of
 from memorist.bench.suites.locomo import LOCOMO, name_of
 from memorist.bench.system import WHEN, RecipeSystem
 from memorist.memory import ScopedMemory
-from memorist.organise.association import EACH, GRANULARITIES, ORIGIN, TURNS, Places, Sittings, associated
+from memorist.organise.association import EACH, GRANULARITIES, ORIGIN, TURNS, Places, Sittings, associated, both_ways
 from memorist.organise.digest import Digest, digest_of
 from memorist.organise.granularity import pieces_of, texts_of, unit
 from memorist.recall.candidates import dense_seeds, lexical_seeds, neighbours
@@ -237,7 +237,7 @@ def by_memory(scoped: ScopedMemory, tasks: Sequence[Task], told: Mapping[str, st
     embedder = memory._embedder
     searcher = memory._store.search(scoped.scope, Selection())
     members = Members.of(view, searcher)
-    edges = {"mixture": view.edges(), "nearest": nearest_edges(view.vectors)}
+    edges = {"mixture": view.edges, "nearest": nearest_edges(view.vectors)}
     joined = []
     for of_one in turns:
         digest = digest_of(of_one)
@@ -249,6 +249,7 @@ def by_memory(scoped: ScopedMemory, tasks: Sequence[Task], told: Mapping[str, st
             embed=embedder.embed,
             load=partial(memory._store.cubes, scoped.scope),
             view=partial(memory._views.of, scoped.scope),
+            visible=lambda origin: None,
             now=WHEN,
             limits=Limits(100, None),
         )
@@ -311,11 +312,6 @@ def nearest_edges(vectors: np.ndarray) -> tuple[Places, Places]:
         earlier = vectors[: EACH * (node // EACH)]
         chosen.append(np.argsort(-(earlier @ vectors[node]), kind="stable")[:NEAREST])
     return both_ways(chosen)
-
-
-def both_ways(chosen: Sequence[Places]) -> tuple[Places, Places]:
-    """Edges in both directions."""
-    return Sittings(chosen=tuple(chosen)).edges()
 
 
 def show(rows: Sequence[Row], console: Console) -> None:

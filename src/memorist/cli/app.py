@@ -32,7 +32,14 @@ app = App(
 
 GROUPS: Mapping[str, Mapping[str, App | Callable[..., int]]] = {
     "Remember": {"add": write.add},
-    "Recall": {"search": read.search, "ask": read.ask, "list": read.list_, "get": read.get, "history": read.history},
+    "Recall": {
+        "search": read.search,
+        "ask": read.ask,
+        "recommend": read.recommend,
+        "list": read.list_,
+        "get": read.get,
+        "history": read.history,
+    },
     "Associate": {"graph": graph.graph, "extract": graph.extract},
     "Change": {"update": write.update, "forget": write.forget, "restore": write.restore, "erase": write.erase},
     "The store": {
@@ -45,6 +52,7 @@ GROUPS: Mapping[str, Mapping[str, App | Callable[..., int]]] = {
         "doctor": store.doctor,
         "scopes": store.scopes,
     },
+    "Serve": {"serve": serve.serve, "keys": serve.keys},
     "What a model writes": {
         "organise": organise.organise,
         "work": organise.work,
@@ -52,7 +60,6 @@ GROUPS: Mapping[str, Mapping[str, App | Callable[..., int]]] = {
         "conflicts": organise.conflicts,
         "undo": organise.undo,
     },
-    "Serve": {"serve": serve.serve, "keys": serve.keys},
     "Language models": {"models": models.models, "costs": models.costs},
     "See and measure": {"demo": bench.demo, "bench": bench.bench},
     "Learn": {"data": data.data},

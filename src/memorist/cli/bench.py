@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Group, Parameter
 
@@ -306,6 +306,33 @@ def scale(*, sizes: str = "10000,100000", out: Out = None, debug: Debug = False)
 
 
 @bench.command
+def graph(
+    *, sizes: str = "1000,10000,100000", igraph: Path | None = None, out: Out = None, debug: Debug = False
+) -> int:
+    """Measure what the fact graph costs as it grows, and its walk beside scipy's and igraph's.
+
+    For example:
+
+        memorist bench graph --sizes 1000,10000
+
+    Parameters
+    ----------
+    sizes
+        How many passages (default: 1000,10000,100000).
+    igraph
+        A Python that has igraph, to compare with; it runs in a process of its own.
+    out
+        Write the numbers to this file, too.
+    """
+    counts = numbers(sizes, "--sizes")
+    writable(out)
+    from memorist.bench.graph import run
+
+    run(counts, igraph, out, console())
+    return OK
+
+
+@bench.command
 def updates(*, people: int = 200, out: Out = None, debug: Debug = False) -> int:
     """Measure whether what changed is found, and what it changed from is not.
 
@@ -382,33 +409,6 @@ def writing(*, model: Model = None, recipes: Annotated[str, Parameter(name="--re
 
 
 @bench.command
-def graph(
-    *, sizes: str = "1000,10000,100000", igraph: Path | None = None, out: Out = None, debug: Debug = False
-) -> int:
-    """Measure what the fact graph costs as it grows, and its walk beside scipy's and igraph's.
-
-    For example:
-
-        memorist bench graph --sizes 1000,10000
-
-    Parameters
-    ----------
-    sizes
-        How many passages (default: 1000,10000,100000).
-    igraph
-        A Python that has igraph, to compare with; it runs in a process of its own.
-    out
-        Write the numbers to this file, too.
-    """
-    counts = numbers(sizes, "--sizes")
-    writable(out)
-    from memorist.bench.graph import run
-
-    run(counts, igraph, out, console())
-    return OK
-
-
-@bench.command
 def weights(
     *, models: Annotated[str, Parameter(name="--model")] = "smollm2-135m", out: Out = None, debug: Debug = False
 ) -> int:
@@ -470,3 +470,74 @@ def writable(out: Path | None, option: str = "--json") -> None:
     """Refuse a place that cannot be written before the work, not after it."""
     if out is not None and (out.is_dir() or not out.parent.is_dir()):
         raise InputError(f"{option} {out} cannot be written; name a file in a folder that exists")
+
+
+@bench.command
+def movielens(
+    *,
+    data: Path,
+    limit: int | None = None,
+    part: Literal["test", "validation"] = "test",
+    embedder: str = "static",
+    model: str | None = None,
+    out: Out = None,
+    debug: Debug = False,
+) -> int:
+    """Measure what recommend ranks first against popularity and plain similarity.
+
+    For example:
+
+        memorist bench movielens --data ml-latest-small --limit 50
+
+    Parameters
+    ----------
+    data
+        A MovieLens folder, with movies.csv and ratings.csv.
+    limit
+        At most so many users, drawn by a seed.
+    part
+        test (default), or validation, which splits what is remembered and leaves the test alone.
+    embedder
+        static (default), or minilm.
+    model
+        A language model that describes what would fit; then candidates are sampled ones only.
+    out
+        Write the numbers to this file, too.
+    """
+    from memorist.bench.movielens import Options, run
+    from memorist.memory import model_named
+
+    writable(out)
+    run(data, Options(part, limit, embedder=embedder, model=model_named(model)), out, console())
+    return OK
+
+
+@bench.command
+def arc(
+    *, data: Path | None = None, budget: int = 6000, orders: str = "1,2,3", limit: int | None = None, out: Out = None,
+    debug: Debug = False,
+) -> int:  # fmt: skip
+    """Measure whether concepts from solved puzzles raise how many are solved.
+
+    For example:
+
+        memorist bench arc --budget 6000 --orders 1
+
+    Parameters
+    ----------
+    data
+        A file of ARC puzzles (default: puzzles of our own).
+    budget
+        Expansions of the search for each puzzle (default: 6000).
+    orders
+        Seeds of the orders in which puzzles come (default: 1,2,3).
+    limit
+        At most so many puzzles of each order.
+    out
+        Write the numbers to this file, too.
+    """
+    from memorist.bench.arc.run import run
+
+    writable(out)
+    run(data, budget, numbers(orders, "--orders"), limit, out, console())
+    return OK

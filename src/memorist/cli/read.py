@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -19,7 +21,9 @@ from memorist.cli.render import (
     show_history,
     show_hits,
     show_prompt,
+    show_recommendations,
 )
+from memorist.errors import InputError
 from memorist.models.chat import DEFAULT_SECONDS
 
 Number = Annotated[int | None, Parameter(allow_leading_hyphen=True)]
@@ -67,7 +71,8 @@ def search(
     order
         The order of that block: time (default), rank (best first), or edges (best at both ends).
     recipe
-        How to recall: default, facts (what is true now), a-mem (notes), mem-alpha (items), lexical, dense or hybrid.
+        How to recall: default, facts (what is true now), a-mem (notes), mem-alpha (items), hipporag2 (a graph
+        of facts), memgas, frugal, lexical (words), dense (meaning) or hybrid.
     """
     wanted = conditions(where)
     with options.scoped(recipe=recipe) as memory:
@@ -139,6 +144,61 @@ def ask(
     else:
         show_answer(out, answer)
     return OK if answer.known else NEGATIVE
+
+
+def recommend(
+    request: str = "",
+    /,
+    *,
+    candidates: Path,
+    k: int = 10,
+    shared: bool = False,
+    model: str | None = None,
+    options: ScopeOptions = ScopeOptions(),
+) -> int:
+    """Rank candidates by what the user likes, with reasons.
+
+    An interaction is a memory whose metadata name an item, and perhaps a rating
+    (1 to 5), a category (several parted by |) and a title.
+
+    For example:
+
+        memorist recommend "something funny" --candidates films.jsonl --user ana --k 3
+
+    Parameters
+    ----------
+    request
+        What is asked for; nothing asks for whatever suits.
+    candidates
+        JSON lines (or a JSON list) of objects with id, text and category.
+    k
+        At most this many (default: 10).
+    shared
+        Use what is known in general from the tenant's shared memory, the one without a user.
+    model
+        A language model that describes what would fit (default: none).
+    """
+    given = candidates_in(candidates)
+    with options.opened() as memory:
+        scoped = memory.scope(user=options.user, tenant=options.tenant, agent=options.agent, session=options.session)
+        general = memory.scope(tenant=options.tenant) if shared else None
+        made = scoped.recommend(request, given, k=k, general=general, model=model)
+    emit(made) if options.json else show_recommendations(console(), made)
+    return OK
+
+
+def candidates_in(path: Path) -> list[Any]:
+    """The candidates in a file. Raises InputError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        parsed = (
+            json.loads(text) if text.lstrip().startswith("[") else [json.loads(one) for one in text.splitlines() if one]
+        )
+    except OSError as error:
+        raise InputError(f"--candidates {path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise InputError(f"--candidates {path} is neither a JSON list nor JSON lines ({error})") from error
+    return list(parsed)
 
 
 def list_(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from memorist.cube import Cube
-    from memorist.results import Answer, Change, Check, Erasure, Hit, Hits, Order, Receipt
+    from memorist.results import Answer, Change, Check, Erasure, Hit, Hits, Order, Receipt, Recommendations
 
 CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 INDENT = "   "
@@ -105,6 +105,17 @@ def entry(out: Console, heading: Iterable[str], text: str, *further: str) -> Non
             out.print(Padding(Text(line), (0, 0, 0, len(INDENT))))
         else:
             out.print(Text(INDENT + line))
+
+
+def show_recommendations(out: Console, made: Recommendations) -> None:
+    """Rank, score and id of each, its text, and its reasons with the interactions they cite."""
+    if not made.known:
+        note("nothing is known of what this user likes; the order is that of the request and of people in general")
+    if made.problem:
+        note(f"the order is the measured one: {made.problem}")
+    for rank, one in enumerate(made, 1):
+        reasons = [plain(f"- {reason.text}  {' '.join(reason.episodes)}".rstrip()) for reason in one.reasons]
+        entry(out, (str(rank), f"{one.score:.3f}", one.id), one.text, *reasons)
 
 
 def show_hits(out: Console, hits: Hits, why: bool) -> None:

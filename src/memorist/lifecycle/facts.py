@@ -9,7 +9,7 @@ from memorist.cube import Cube, Scope, utc
 from memorist.errors import StoreBusy
 from memorist.models.embedder import Embedder
 from memorist.organise.facts import FACTS, FactsView, Ledger, group_of
-from memorist.results import Contradiction
+from memorist.results import FactConflict
 from memorist.store.protocol import Store
 from memorist.store.views import Views
 
@@ -29,17 +29,17 @@ def reopen(
     raise StoreBusy("others keep changing these facts; try again")
 
 
-def conflicts_of(store: Store, views: Views, scope: Scope) -> list[Contradiction]:
+def conflicts_of(store: Store, views: Views, scope: Scope) -> list[FactConflict]:
     """Open facts that name each other as conflicts, by subject and relation."""
     view = views.of(scope, FACTS, FactsView)
     groups = sorted({group_of(cube) for cube in view.kept.values() if cube.meta.get("conflicts")})
-    found: list[Contradiction] = []
+    found: list[FactConflict] = []
     for group in groups:
         held = [cube for cube in view.at(group) if cube.active and cube.meta.get("conflicts")]
         cubes: list[Cube] = list(store.cubes(scope, [cube.row for cube in held]).values())
         mine = [cube for cube in cubes if within(cube.scope, scope)]
         if len(mine) > 1:
-            found.append(Contradiction(*group, tuple(mine)))
+            found.append(FactConflict(*group, tuple(mine)))
     return found
 
 

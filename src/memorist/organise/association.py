@@ -35,7 +35,7 @@ LEAST_CANDIDATES, LEAST_RANGE = 4, 1e-9
 """With fewer candidates, or when all are as near, no edge is drawn: there are no two groups to tell apart."""
 
 LEAST_VARIANCE = 1e-6
-MOST_ROUNDS, SETTLED = 100, 1e-7
+MOST_ROUNDS, SETTLED = 100, 1e-5
 
 BLOCK = 64
 """Sittings whose similarities are held at once."""
@@ -62,13 +62,14 @@ class Unit:
 class Sittings:
     """A view of an owner's sittings in the order of time. Node EACH · i + g is granularity g of sitting i.
 
-    `chosen` are the earlier nodes that each node was joined to, `terms` the terms of each node's text with how often
-    they come.
+    `chosen` are the earlier nodes that each node was joined to, `edges` the same in both directions, `terms` the terms
+    of each node's text with how often they come.
     """
 
     units: tuple[Unit, ...] = ()
     vectors: Vectors = field(default_factory=lambda: np.empty((0, 0), np.float32))
     chosen: tuple[Places, ...] = ()
+    edges: tuple[Places, Places] = (np.empty(0, np.intp), np.empty(0, np.intp))
     terms: Mapping[int, Mapping[int, int]] = field(default_factory=dict)
     cubes: Mapping[int, Kept] = field(default_factory=dict)
 
@@ -86,15 +87,14 @@ class Sittings:
         chosen = (*self.chosen[: EACH * same], *associated(vectors, same))
         terms = {row: self.terms.get(row) or counted(one.text) for row, one in cubes.items()}
         terms |= {one.row: counted(one.text) for one in kept if one.row in cubes}
-        return Sittings(units, vectors, chosen, terms, cubes)
+        return Sittings(units, vectors, chosen, both_ways(chosen), terms, cubes)
 
-    def edges(self) -> tuple[Places, Places]:
-        """The edges in both directions: from, to."""
-        if not self.chosen:
-            return np.empty(0, np.intp), np.empty(0, np.intp)
-        later = np.repeat(np.arange(len(self.chosen)), [len(one) for one in self.chosen])
-        earlier = np.concatenate(self.chosen)
-        return np.concatenate([later, earlier]), np.concatenate([earlier, later])
+
+def both_ways(chosen: Sequence[Places]) -> tuple[Places, Places]:
+    """Edges between each node and those it chose, in both directions: from, to."""
+    later = np.repeat(np.arange(len(chosen)), [len(one) for one in chosen])
+    earlier = np.concatenate([np.empty(0, np.intp), *chosen])
+    return np.concatenate([later, earlier]), np.concatenate([earlier, later])
 
 
 def counted(text: str) -> Mapping[int, int]:
@@ -123,10 +123,23 @@ def associated(vectors: Vectors, start: int) -> Iterator[Places]:
         sitting = np.repeat(np.arange(begin, end), EACH)
         similar[np.arange(len(earlier)) >= EACH * sitting[:, None]] = -np.inf
         similar[sitting < FIRST] = -np.inf
-        nearest = np.argsort(-similar, axis=1, kind="stable")[:, :CANDIDATES]
+        nearest = nearest_of(similar)
         near = np.take_along_axis(similar, nearest, 1)
         joined = upper_group(near, np.isfinite(near))
         yield from (np.sort(nearest[row][joined[row]]) for row in range(len(nearest)))
+
+
+def nearest_of(similar: Floats) -> Places:
+    """The columns of the CANDIDATES greatest values of each row, greatest first; of equal ones the first."""
+    count = min(CANDIDATES, similar.shape[1])
+    if not count:
+        return np.empty((len(similar), 0), np.intp)
+    least = -np.partition(-similar, count - 1, axis=1)[:, count - 1]
+    nearest = np.empty((len(similar), count), np.intp)
+    for row, values in enumerate(similar):
+        found = np.flatnonzero(values >= least[row])  # sorting these alone is far cheaper than sorting all
+        nearest[row] = found[np.argsort(-values[found], kind="stable")][:count]
+    return nearest
 
 
 def upper_group(values: Floats, given: Bools) -> Bools:

@@ -29,9 +29,9 @@ class Query:
         embed: Callable[[Sequence[str]], Vectors],
         load: Callable[[Sequence[int]], dict[int, Cube]],
         view: Viewing,
+        visible: Callable[[str], Rows | None],
         now: datetime,
         limits: Limits,
-        visible: Callable[[str], Rows | None] = lambda origin: None,
     ) -> None:
         self.text = text
         self.now = now

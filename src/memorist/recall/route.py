@@ -8,7 +8,6 @@ their score on along the edges between sittings. What a sitting gains that way, 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -65,9 +64,11 @@ def routed(query: Query, pool: Pool, searcher: Searcher) -> Pool:
     gain = np.where(inside, SHARE * value[spot], 0).astype(np.float32)
     columns = {name: np.where(inside, similar[spot, place], 0) for place, name in enumerate(GRANULARITIES)}
     route = ", ".join(f"{name} {weight:.2f}" for name, weight in zip(GRANULARITIES, weights))
+    leading = {place: named(sittings, led[place]) for place in set(unit[inside].tolist()) if led[place] >= 0}
+    rows = pool.rows.tolist()
     notes = {
-        "route": {int(row): route for row in pool.rows[inside].tolist()},
-        "associated": {int(row): led[place] for row, place in zip(pool.rows.tolist(), unit.tolist()) if place in led},
+        "route": dict.fromkeys(pool.rows[inside].tolist(), route),
+        "associated": {row: leading[place] for row, place in zip(rows, unit.tolist()) if place in leading},
     }
     scores = {"granularity": gain, "score": pool.columns["score"] + gain}
     return replace(pool, columns={**pool.columns, **columns, **scores}, notes={**pool.notes, **notes})
@@ -183,20 +184,17 @@ def router(similar: Doubles, temperature: float | None = None) -> Doubles:
     return np.asarray(weight / weight.sum(), np.float64)
 
 
-def spread_over(
-    sittings: Sittings, scores: Doubles, present: npt.NDArray[np.bool_]
-) -> tuple[Doubles, Mapping[int, str]]:
-    """What each sitting is worth when the best nodes pass on their scores, and which association gave it most."""
+def spread_over(sittings: Sittings, scores: Doubles, present: npt.NDArray[np.bool_]) -> tuple[Doubles, Places]:
+    """What each sitting is worth when the best nodes pass on their scores, and the node that led there (-1: none)."""
     scores = np.where(present[:, None], np.maximum(scores, 0), 0).ravel()
     seeds = np.zeros_like(scores)
     best = np.argsort(-scores, kind="stable")[:SEEDS]
     seeds[best] = scores[best]
-    source, target = sittings.edges()
+    source, target = sittings.edges
     shown = present[source // EACH] & present[target // EACH]
     source, target = source[shown], target[shown]
     value = propagated(seeds, source, target)
-    led = associations(sittings, value, source, target)
-    return value.reshape(-1, EACH).sum(1), led
+    return value.reshape(-1, EACH).sum(1), leading_to(value, source, target)
 
 
 def propagated(seeds: Doubles, source: Places, target: Places, followed: float = FOLLOWED) -> Doubles:
@@ -219,15 +217,14 @@ def propagated(seeds: Doubles, source: Places, target: Places, followed: float =
     return np.asarray(total * value, np.float64)
 
 
-def associations(sittings: Sittings, value: Doubles, source: Places, target: Places) -> Mapping[int, str]:
-    """For each sitting that an edge brought something, the node that brought it most, in words."""
-    degree = np.bincount(source, minlength=len(value))
-    brought = value[source] / np.maximum(degree[source], 1)
-    found: dict[int, str] = {}
-    for edge in np.argsort(brought, kind="stable").tolist():
-        if brought[edge] > 0:
-            found[int(target[edge]) // EACH] = named(sittings, int(source[edge]))
-    return found
+def leading_to(value: Doubles, source: Places, target: Places) -> Places:
+    """For each sitting the node that an edge brought it most from; -1 where none brought anything."""
+    brought = value[source] / np.maximum(np.bincount(source, minlength=len(value)), 1)[source]
+    led = np.full(len(value) // EACH, -1)
+    order = np.lexsort((source, brought))
+    order = order[brought[order] > 0]
+    led[target[order] // EACH] = source[order]  # of several the last is kept, which brought most
+    return led
 
 
 def named(sittings: Sittings, node: int) -> str:

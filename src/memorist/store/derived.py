@@ -113,7 +113,8 @@ def copy_features(db: sqlite3.Connection, source: int, target: int) -> None:
     for table, key in (("features", "row"), ("lineage", "child"), ("links", "source")):
         db.execute(f"DELETE FROM {table} WHERE {key} = ?", (target,))
     names = "tokens, terms, vector, members, norm, vectors, data"
-    db.execute(f"INSERT INTO features (row, {names}) SELECT ?, {names} FROM features WHERE row = ?", (target, source))
+    features = f"INSERT INTO features (row, {names}) SELECT ?, {names} FROM features WHERE row = ?"
+    db.execute(features, (target, source))
     db.execute("INSERT INTO lineage SELECT ?, parent FROM lineage WHERE child = ?", (target, source))
     db.execute("INSERT INTO links SELECT ?, target, kind, weight FROM links WHERE source = ?", (target, source))
 
@@ -185,7 +186,8 @@ def unorganised(db: sqlite3.Connection, owner: int, organiser: str, limit: int) 
     found = db.execute(sql, (owner, since.revision, since.row, limit)).fetchall()
     known = db.execute("SELECT revision FROM owners WHERE owner = ?", (owner,)).fetchone()
     upto = Mark(*found[-1]) if found else since
-    return Unorganised(tuple(row for _, row in found), since, upto, known[0] if known else 0, epoch_of(db, owner))
+    rows = tuple(row for _, row in found)
+    return Unorganised(rows, since, upto, epoch_of(db, owner), known[0] if known else 0)
 
 
 def epoch_of(db: sqlite3.Connection, owner: int) -> int:
@@ -250,13 +252,13 @@ def kept_of(
         trust=trust,
         at=moment(at),
         tokens=tokens,
+        vectors=np.frombuffer(vectors or b"", np.float16).reshape(-1, dimension),
+        data=data or b"",
         state=state,
         valid_from=moment(valid_from),
         valid_to=optional_moment(valid_to),
         recorded_at=moment(recorded_at),
         superseded_at=optional_moment(superseded_at),
-        vectors=np.frombuffer(vectors or b"", np.float16).reshape(-1, dimension),
-        data=data or b"",
     )
 
 

@@ -63,6 +63,7 @@ class Turn:
     valid_from: datetime
     vector: Vectors | None
     recorded_at: datetime
+    meta: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +112,12 @@ class Derived:
     meta: Mapping[str, Any] = field(default_factory=dict)
     vector: Vectors | None = None
     links: tuple[Link, ...] = ()
+    vectors: Halves | None = None
+    data: bytes = b""
     valid_to: datetime | None = None
     recorded_at: datetime | None = None
     superseded_at: datetime | None = None
     versioned: bool = False
-    vectors: Halves | None = None
-    data: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +137,13 @@ class Kept:
     trust: Trust
     at: datetime
     tokens: int
+    vectors: Halves
+    data: bytes
     state: State
     valid_from: datetime
     valid_to: datetime | None
     recorded_at: datetime
     superseded_at: datetime | None
-    vectors: Halves
-    data: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,9 +173,9 @@ class Unorganised:
     rows: tuple[int, ...]
     since: Mark
     upto: Mark
+    epoch: int = 0
     revision: int = 0
     """The owner's when this was read: what its organiser derived meanwhile makes `organise` refuse."""
-    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +239,6 @@ class Job:
     failures: int = 0
     not_before: datetime | None = None
     dead: bool = False
-    epoch: int = 0
     running: bool = False
 
 
@@ -422,8 +422,8 @@ class Store(ReplyLog, Protocol):
         """Write what an organiser derived from `seen` and move its mark, in one transaction.
 
         False, and nothing is written, when another process has moved the mark meanwhile or changed cubes of these
-        origins, when rows have vanished or the vectors are another embedder's. A cube of which a member is no longer
-        current is left out: the change that closed it comes after the mark.
+        origins, when rows have vanished, or when the vectors are another embedder's. A cube of which a member is no
+        longer current is left out: the change that closed it comes after the mark.
         """
         ...
 

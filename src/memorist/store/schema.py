@@ -119,13 +119,6 @@ CREATE TABLE reply_rows (
 CREATE INDEX reply_rows_row ON reply_rows (row);
 """
 
-QUEUE = """
--- A job that failed waits until `not_before`; after its last failure its state is 'dead' instead of 'pending'.
-ALTER TABLE jobs ADD COLUMN state TEXT NOT NULL DEFAULT 'pending';
-ALTER TABLE jobs ADD COLUMN failures INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE jobs ADD COLUMN not_before INTEGER NOT NULL DEFAULT 0;
-"""
-
 FACTS = """
 -- More vectors of a derived cube (float16, one after the other), and what only its organiser can read.
 ALTER TABLE features ADD COLUMN vectors BLOB;
@@ -154,6 +147,13 @@ CREATE TABLE attempts (
   PRIMARY KEY (key, name)
 ) WITHOUT ROWID;
 CREATE INDEX attempts_at ON attempts (at);
+"""
+
+QUEUE = """
+-- A job that failed waits until `not_before`; after its last failure its state is 'dead' instead of 'pending'.
+ALTER TABLE jobs ADD COLUMN state TEXT NOT NULL DEFAULT 'pending';
+ALTER TABLE jobs ADD COLUMN failures INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN not_before INTEGER NOT NULL DEFAULT 0;
 """
 
 MIGRATIONS: tuple[str, ...] = (CREATE, MARKS, REPLIES, FACTS, BESIDE, KEYS, QUEUE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
 
@@ -12,7 +13,8 @@ from memorist.store.protocol import Stretch, Turn
 from memorist.store.rows import fetch_in
 
 TURN = (
-    "c.row, c.id, c.text, c.speaker, c.role, c.trust, c.session, c.agent, c.at, c.valid_from, f.vector, c.recorded_at"
+    "c.row, c.id, c.text, c.speaker, c.role, c.trust, c.session, c.agent, c.at, c.valid_from, f.vector, c.recorded_at,"
+    " c.meta"
 )
 CURRENT = "c.origin = 'source' AND c.kind = 'text' AND c.state = 'active' AND c.superseded_at IS NULL"
 # The plus keeps SQLite from walking the owner's index when the rows are known.
@@ -61,7 +63,8 @@ def stretch(
 
 def turn_of(record: Sequence[object]) -> Turn:
     """A turn from a row of TURN."""
-    row, id, text, speaker, role, trust, session, agent, at, valid_from, vector, recorded = record
+    row, id, text, speaker, role, trust, session, agent, at, valid_from, vector, recorded, meta = record
     unpacked = np.frombuffer(vector, np.float16).astype(np.float32) if isinstance(vector, bytes) else None
+    known = {} if meta == "{}" else json.loads(str(meta))
     times = moment(at), moment(valid_from)  # type: ignore[arg-type]
-    return Turn(row, id, text, speaker, role, trust, session, agent, *times, unpacked, moment(recorded))  # type: ignore[arg-type]
+    return Turn(row, id, text, speaker, role, trust, session, agent, *times, unpacked, moment(recorded), known)  # type: ignore[arg-type]
