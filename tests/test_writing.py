@@ -18,7 +18,8 @@ from memorist.errors import InputError, ModelMissing, ModelRefused, ModelUnreach
 from memorist.lifecycle.budget import Budget
 from memorist.lifecycle.writing import ATTEMPTS, Options
 from memorist.models.chat import Reply, Usage
-from memorist.testing import HashEmbedder, ScriptedModel
+from memorist.models.embedder import Identity
+from memorist.testing import DIMENSION, HashEmbedder, ScriptedModel
 
 NOTHING = '{"facts": []}'
 
@@ -243,7 +244,7 @@ def test_the_number_of_calls_is_at_most_two_for_a_piece(opened):
 KILLED = """
 import os, signal, sys
 from memorist import Memory
-from memorist.testing import HashEmbedder, ScriptedModel
+from memorist.testing import DIMENSION, HashEmbedder, ScriptedModel
 
 count = 0
 
@@ -455,3 +456,28 @@ def test_a_refusal_is_the_jobs_own_fault(opened, clock):
         ana.organise()
         clock.now += timedelta(hours=2)
     assert all(job.dead for job in ana.jobs())
+
+
+def test_a_writer_goes_over_to_another_embedder_with_the_store(opened):
+    class Other:
+        identity = Identity("other", DIMENSION, "1" * 64)
+
+        def embed(self, texts):
+            return -HashEmbedder().embed(texts)
+
+    other = Other()
+
+    def reply(request):
+        if len(model.requests) == 1:
+            memory.reembed(other)
+        return written(request)
+
+    model = ScriptedModel(reply)
+    memory = opened(model)
+    ana = memory.scope(user="ana")
+    add(ana, "apples")
+    assert ana.organise().done == 1
+    (fact,) = memory._store.derived(ana.scope, "facts", 0).kept
+    assert fact.vector is not None
+    assert fact.vector @ other.embed([fact.text])[0] > 0.99
+    assert len(model.requests) == 1  # done anew, from the log

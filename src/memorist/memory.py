@@ -106,7 +106,7 @@ class Memory:
         self._views = Views(store)
         self._recommender = Recommender(store, embedder)
         writers = tuple(make() for make in recipe.writers)
-        self._writing = Writing(store, self._views, embedder, writers, clock, logged(store, clock))
+        self._writing = Writing(store, self._views, self._current, writers, clock, logged(store, clock))
 
     @classmethod
     def open(
@@ -628,7 +628,7 @@ class ScopedMemory:
         memory = self._memory
         cube = self.get(id)
         if cube.origin == FACTS and cube.superseded_at is not None:
-            reopen(memory._store, memory._views, self.scope, id, memory._embedder, memory._clock)
+            reopen(memory._store, memory._views, self.scope, id, memory._current(), memory._clock)
         else:
             memory._store.undo(self.scope, id, utc(memory._clock()))
         memory.settle(self.scope)
@@ -653,7 +653,7 @@ class ScopedMemory:
             said = Observation(text, speaker=self.scope.agent or "agent", role="assistant", trust=trust)
             return self.add(said).ids[0]
 
-        return AgentTools(memory._store, memory._views, memory._embedder, memory._clock, self.scope, trust, remember)
+        return AgentTools(memory._store, memory._views, memory._current(), memory._clock, self.scope, trust, remember)
 
     def jobs(self) -> list[Job]:
         """The work of this owner that is not done, oldest first."""

@@ -90,7 +90,7 @@ class WritingDesk:
 
     def __init__(self, writing: Writing, job: Job, model: ChatModel, options: Options) -> None:
         self.scope = job.scope
-        self.embedder = writing.embedder
+        self.embedder = writing.embedder()
         self.model = model
         self._purpose = job.kind
         self._writing = writing
@@ -147,7 +147,13 @@ class Writing:
     """The jobs of an open store's writers, done for one owner after another with one model and budget."""
 
     def __init__(
-        self, store: Store, views: Views, embedder: Embedder, writers: Sequence[Writer], clock: Clock, log: LogOf
+        self,
+        store: Store,
+        views: Views,
+        embedder: Callable[[], Embedder],
+        writers: Sequence[Writer],
+        clock: Clock,
+        log: LogOf,
     ) -> None:
         self.store = store
         self.views = views

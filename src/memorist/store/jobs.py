@@ -57,9 +57,9 @@ def claim(db: sqlite3.Connection, scope: Scope, owner: int, now: datetime, numbe
         return None
     sql = "UPDATE jobs SET lease_until = ?, holder = ?, attempts = attempts + 1 WHERE job = ?"
     db.execute(sql, (micros(now + LEASE), holder(), found[0]))
-    (seen,) = db.execute("SELECT revision FROM owners WHERE owner = ?", (owner,)).fetchone()
+    seen, epoch = db.execute("SELECT revision, epoch FROM owners WHERE owner = ?", (owner,)).fetchone()
     job = job_of(found, scope, None)
-    return replace(job, attempts=job.attempts + 1, seen=seen, running=True)
+    return replace(job, attempts=job.attempts + 1, seen=seen, epoch=epoch, running=True)
 
 
 def job_of(record: Sequence[Any], scope: Scope, now: datetime | None) -> Job:

@@ -239,6 +239,7 @@ class Job:
     failures: int = 0
     not_before: datetime | None = None
     dead: bool = False
+    epoch: int = 0
     running: bool = False
 
 
@@ -386,7 +387,7 @@ class Store(ReplyLog, Protocol):
         transaction.
 
         False, and nothing is written, when the job is not the caller's any more, or when cubes of these origins were
-        changed by others since it was claimed.
+        changed by others, rows have vanished or the vectors are another embedder's since it was claimed.
         """
         ...
 

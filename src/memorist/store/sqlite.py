@@ -136,7 +136,8 @@ class SQLiteStore:
         """Write what an organiser derived for a job, and end it or leave it with the episodes `left`."""
         with self._database.writing() as db:
             owner = owner_of(db, job.scope, create=False)
-            if not jobs.held(db, job) or derived.overtaken(db, owner, organised, job.seen):
+            changed = derived.epoch_of(db, owner) != job.epoch or derived.overtaken(db, owner, organised, job.seen)
+            if changed or not jobs.held(db, job):
                 return False
             derived.write(db, owner, organised, now, next_revision(db, owner))
             jobs.keep(db, job, left) if left else jobs.finish(db, job)
