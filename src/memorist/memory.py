@@ -29,6 +29,7 @@ from memorist.lifecycle.writing import Options, Run, Writing, logged
 from memorist.models.chat import ChatModel
 from memorist.models.embedder import Embedder, Identity
 from memorist.models.known import embedder_named, embedder_of
+from memorist.models.reranker import Reranker, reranker_named
 from memorist.organise.concepts import NAME as CONCEPTS
 from memorist.organise.concepts import Abstraction, Concept, Concepts
 from memorist.organise.extract.openie import match
@@ -46,6 +47,7 @@ from memorist.recall.neighbourhood import Neighbourhood, neighbourhood
 from memorist.recall.pool import Limits, Query, run
 from memorist.recall.recommend import candidates_of
 from memorist.recall.recommender import Known, Recommender
+from memorist.recall.rerank import with_reranker
 from memorist.recipes import Recipe, derived_anew, recipe_named, writing
 from memorist.results import (
     Answer,
@@ -116,18 +118,23 @@ class Memory:
         embedder: Embedder | str | None = None,
         recipe: str = "default",
         model: ChatModel | str | None = None,
+        reranker: Reranker | str | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
     ) -> Memory:
         """Open the file, or create it.
 
         `embedder` is "minilm" (the default), "static" (far faster, less found) or an object of your own; a
         store remembers whose vectors it holds, so one made with ours needs no naming again. `model` is the language
-        model that `ask` uses, by name or an object of your own; it is not loaded before it is needed.
+        model that `ask` uses, by name or an object of your own; it is not loaded before it is needed. `reranker` orders
+        the best candidates of every search: "cross-encoder:FOLDER", or an object of your own; by default there is none.
 
         Raises NotAStore, StoreTooNew, StoreReadOnly, StoreFull, StoreBusy, EmbedderMismatch, or InputError for a
         wrong path or recipe; the file is then untouched.
         """
         chosen, reader = recipe_named(recipe), model_named(model, path_of(path))
+        if reranker is not None:
+            judge = reranker_named(reranker) if isinstance(reranker, str) else reranker
+            chosen = replace(chosen, stages=with_reranker(chosen.stages, judge))
         if isinstance(embedder, str):
             embedder = embedder_named(embedder)
         store = SQLiteStore(path_of(path))

@@ -33,6 +33,8 @@ class StoreOptions:
     "Answer with one JSON document, errors too."
     embedder: Annotated[str | None, Parameter(group=SHARED)] = None
     "For a new store: minilm (default), static (far faster, finds less), or another; see docs/guide.md."
+    reranker: Annotated[str | None, Parameter(group=SHARED)] = None
+    "Order the best hits by cross-encoder:FOLDER, a model of sentence-transformers. Default: none."
     debug: Annotated[bool, Parameter(group=SHARED)] = False
     "Show the traceback of an unexpected error."
 
@@ -48,7 +50,7 @@ class StoreOptions:
             make_folder(place)
         elif self.missing():
             raise StoreError(f'there is no store at {place} yet; add something first: memorist add --text "..."')
-        with Memory.open(place, recipe=recipe, embedder=self.embedder, model=model) as memory:
+        with Memory.open(place, recipe=recipe, embedder=self.embedder, model=model, reranker=self.reranker) as memory:
             yield memory
 
     def missing(self) -> bool:
