@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from memorist import Memory
 from memorist.bench.graph import WrittenFacts
 from memorist.bench.synthetic import WordSum
+from memorist.errors import ModelUnreachable
 from memorist.organise.extract.extraction import LONGEST_PART, sound
 from memorist.organise.extract.phrases import NearbyPhrases
 from memorist.organise.fact_cube import ORIGIN
@@ -23,6 +24,7 @@ from memorist.organise.synonyms import PhraseIndex, codes_of
 from memorist.recall.fact_graph import FactGraph
 from memorist.recall.pagerank import Adjacency, pagerank
 from memorist.recipes import RECIPES
+from memorist.testing.chat import ScriptedModel
 
 WORDS = (
     "ana",
@@ -319,3 +321,47 @@ def test_a_ready_made_extraction_is_matched_kept_and_counted(tmp_path, written):
         file.write_text("[]", encoding="utf-8")
         with pytest.raises(ValueError, match="not an OpenIE file"):
             ana.extract(file)
+
+
+def reply(*triples):
+    return json.dumps({"entities": ["Ana"], "triples": triples})
+
+
+def test_a_model_reads_each_text_once_and_broken_facts_go_one_by_one(tmp_path, written):
+    model = ScriptedModel(reply(["Ana", "born in", "Evora"], ["x"], ["a", 7, "b"]), reply(["Ana", "has", "Miso"]))
+    with opened(tmp_path / "a.db") as memory:
+        ana = memory.scope(user="ana")
+        ana.add([message("She was born."), message("She has a cat.")])
+        assert not model.requests
+        seen = []
+        found = ana.extract(model=model, progress=lambda *done: seen.append(done))
+        assert (found.episodes, found.facts, found.passages, found.left, found.calls) == (2, 2, 2, 0, 2)
+        assert found.rejected == {"not three parts": 1, "a part is not a text": 1}
+        assert seen == [(1, 2), (2, 2)]
+        said = {cube.text for cube in ana.list(origin=ORIGIN)}
+        assert said == {"Ana – born in – Evora", "Ana – has – Miso"}
+        again = ana.extract(model=model)
+        assert (again.passages, again.calls, len(model.requests)) == (0, 0, 2)
+    with opened(tmp_path / "a.db") as memory:
+        assert {cube.text for cube in memory.scope(user="ana").list(origin=ORIGIN)} == said
+        with pytest.raises(ValueError, match="either a file or a language model"):
+            memory.scope(user="ana").extract()
+
+
+def test_a_failing_model_keeps_what_was_done_and_goes_on_there(tmp_path, written):
+    good = reply(["Ana", "born in", "Evora"])
+    model = ScriptedModel(good, ModelUnreachable("no answer", "scripted"), "nonsense", "nonsense", good)
+    with opened(tmp_path / "a.db") as memory:
+        ana = memory.scope(user="ana")
+        ana.add([message("one"), message("two"), message("three")])
+        first = ana.extract(model=model)
+        assert (first.episodes, first.left) == (1, 2)
+        assert first.problem is not None
+        assert "no answer" in first.problem
+        second = ana.extract(model=model, calls=2)
+        assert (second.failed, second.left, second.calls) == (1, 1, 2)
+        assert second.problem == "the budget of 2 calls is used up"
+        third = ana.extract(model=model, tokens=1)
+        assert (third.episodes, third.left, third.problem) == (1, 1, "the budget of 1 tokens is used up")
+        assert ana.extract(model=model).left == 0
+        assert len(model.requests) == 6

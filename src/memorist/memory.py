@@ -19,6 +19,7 @@ from memorist.cube import SOURCE, Cube, Document, Observation, Scope, Trust, is_
 from memorist.doctor import diagnose
 from memorist.errors import EmbedderMismatch, InputError, ModelMissing, RecordError, StateError, brief
 from memorist.lifecycle.agent import AgentTools
+from memorist.lifecycle.extracting import Budget, read_episodes
 from memorist.lifecycle.facts import conflicts_of, reopen
 from memorist.lifecycle.ingest import draft_update, ingest
 from memorist.lifecycle.jobs import CHANGED, settle
@@ -397,17 +398,37 @@ class ScopedMemory:
         for one in from_messages(gathered, source=source):  # type: ignore[arg-type]
             yield checked(in_conversation(one, at, self.scope.user))
 
-    def extract(self, openie: str | Path) -> Extracts:
-        """Take facts from a ready-made extraction, a file in the OpenIE form, matched to episodes by their words.
+    def extract(
+        self,
+        openie: str | Path | None = None,
+        *,
+        model: ChatModel | str | None = None,
+        calls: int | None = None,
+        tokens: int | None = None,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> Extracts:
+        """Take facts from a ready-made extraction, a file in the OpenIE form, matched to episodes by their words; or
+        have a language model extract those of all episodes that it has not read yet.
 
-        They replace what was extracted of these episodes before, and stay in the log, so that a rebuild needs no file.
-        A broken fact is rejected by itself, and counted. Raises InputError for a file of another form.
+        They replace what was extracted of these episodes before, and stay in the log, so that a rebuild needs no file
+        and no call. A broken fact is rejected by itself, and counted. `calls` and `tokens` are the most that the model
+        may take; `progress` is told how many episodes are done, and of how many. Raises InputError for a file of
+        another form, for both or neither of file and model, and ModelMissing.
         """
         memory = self._memory
-        matched = match(path_of(openie), memory._store.texts(self.scope))
-        changed = memory._store.keep_extracted(self.scope, matched.found)
-        problem = memory.settle(self.scope)
-        return Extracts(changed, matched.facts, matched.passages, matched.unmatched, matched.rejected, problem)
+        if openie is not None and model is None:
+            matched = match(path_of(openie), memory._store.texts(self.scope))
+            changed = memory._store.keep_extracted(self.scope, matched.found)
+            problem = memory.settle(self.scope)
+            return Extracts(changed, matched.facts, matched.passages, matched.unmatched, matched.rejected, problem)
+        reader = model_named(model, memory._place)
+        if openie is not None or reader is None:
+            raise InputError('extract needs either a file or a language model: extract("openie.json") or model="…"')
+        read = read_episodes(memory._store, self.scope, reader, Budget(calls, tokens), memory._clock, progress)
+        problem = read.problem or memory.settle(self.scope)
+        used = read.usage.prompt_tokens + read.usage.reply_tokens
+        counts = (read.failed, read.left, read.usage.calls, used)
+        return Extracts(read.episodes, read.facts, read.asked, 0, read.rejected, problem, *counts)
 
     def search(
         self,

@@ -44,10 +44,11 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Extracts:
-    """What an extraction from elsewhere brought: to how many episodes, how many facts, of how many passages.
+    """What an extraction brought: to how many episodes, how many facts, of how many passages.
 
     `unmatched` passages are not in this memory; `rejected` counts broken facts by reason. `problem` says why the graph
-    was not brought up to date; the next call tries again.
+    was not brought up to date, or why the model ended early; the next call goes on. With a model, `passages` are the
+    episodes it was asked about, `failed` those whose reply was of no use, `left` those still unread.
     """
 
     episodes: int
@@ -56,6 +57,10 @@ class Extracts:
     unmatched: int
     rejected: Mapping[str, int]
     problem: str | None = None
+    failed: int = 0
+    left: int = 0
+    calls: int = 0
+    tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from memorist.cli import OK
-from memorist.cli.options import ScopeOptions
+from memorist.cli.options import Model, ScopeOptions
 from memorist.cli.render import console, emit, note, plain
 from memorist.errors import InputError
 
@@ -94,10 +97,19 @@ def show(out: Console, found: Neighbourhood) -> None:
     out.print(table)
 
 
-def extract(openie: Path, /, *, options: ScopeOptions = ScopeOptions()) -> int:
-    """Take facts for the graph from a ready-made extraction.
+def extract(
+    openie: Path | None = None,
+    /,
+    *,
+    model: Model = None,
+    calls: int | None = None,
+    tokens: int | None = None,
+    options: ScopeOptions = ScopeOptions(),
+) -> int:
+    """Take facts for the graph from a ready-made extraction, or have a language model extract them.
 
-    The file is in the OpenIE form of HippoRAG; its texts are matched to the memories by their words.
+    The file is in the OpenIE form of HippoRAG; its texts are matched to the memories by their words. A model reads the
+    memories that it has not read yet; what it has done stays when it is stopped.
 
     For example:
 
@@ -107,11 +119,28 @@ def extract(openie: Path, /, *, options: ScopeOptions = ScopeOptions()) -> int:
     ----------
     openie
         A JSON file with `docs`, each with a text and its `extracted_triples`.
+    calls
+        The most calls of the model (default: no limit).
+    tokens
+        The most tokens of its prompts and replies (default: no limit).
     """
-    with options.scoped(recipe=RECIPE) as memory:
-        found = memory.extract(openie)
+    with options.scoped(recipe=RECIPE) as memory, reading() as told:
+        found = memory.extract(openie, model=model, calls=calls, tokens=tokens, progress=told)
     emit(found) if options.json else show_extracts(console(), found)
     return OK
+
+
+@contextmanager
+def reading() -> Iterator[Callable[[int, int], None]]:
+    """Tells how many memories the model has read, on stderr, when that is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.progress import Progress
+
+    with Progress(console=console(stderr=True), transient=True) as bar:
+        task = bar.add_task("reading", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def show_extracts(out: Console, found: Extracts) -> None:
@@ -121,5 +150,11 @@ def show_extracts(out: Console, found: Extracts) -> None:
         note(f"{found.unmatched} of {found.passages} passages are not in this memory")
     for reason, count in sorted(found.rejected.items()):
         note(f"rejected {count} facts: {reason}")
-    if found.problem:
+    if found.calls:
+        note(f"{found.calls} calls, {found.tokens} tokens")
+    if found.failed:
+        note(f"{found.failed} memories got no usable reply; the next run asks again")
+    if found.left:
+        note(f"{found.left} memories are still unread ({found.problem}); run it again to go on")
+    elif found.problem:
         note(f"the graph is not up to date yet ({found.problem}); the next add or search tries again")
