@@ -19,6 +19,7 @@ from memorist.cube import SOURCE, Cube, Document, Observation, Scope, Trust, is_
 from memorist.doctor import diagnose
 from memorist.errors import EmbedderMismatch, InputError, ModelMissing, RecordError, StateError, brief
 from memorist.lifecycle.agent import AgentTools
+from memorist.lifecycle.browse import Browse
 from memorist.lifecycle.extracting import Budget, read_episodes
 from memorist.lifecycle.facts import conflicts_of, reopen
 from memorist.lifecycle.ingest import draft_update, ingest
@@ -762,6 +763,11 @@ class ScopedMemory:
             raise InputError(f"origin={brief(origin)} is not the name of an origin, such as source or windows")
         selection = Selection(where={} if where is None else where)
         return self._memory._store.newest(self.scope, selection, limit, origin, before)
+
+    @property
+    def browse(self) -> Browse:
+        """For looking through this memory: any page of it, its days, its parts, what is tied to what."""
+        return Browse(self._memory._store, self.scope)
 
     def _backup(self, path: Path) -> SQLiteStore:
         """A backup, opened. Raises InputError when there is none."""
