@@ -281,7 +281,9 @@ def test_killed_servers_lose_nothing_that_they_acknowledged(tmp_path):
         client = server.client(secret)
         with ThreadPoolExecutor(4) as pool:
             waiting = [pool.submit(write, client, f"round {round} number {number}") for number in range(60)]
-            time.sleep(0.05 + 0.05 * round)
+            while not any(one.done() for one in waiting):
+                time.sleep(0.01)
+            time.sleep(0.05 * round)
             server.process.kill()
             kept += [text for one in waiting if (text := one.result())]
         server.stop(signal.SIGKILL)

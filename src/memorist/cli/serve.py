@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cyclopts import App
@@ -20,9 +21,9 @@ keys = App(name="keys", help="Keys that open a server to a tenant, a user or an 
 
 def serve(
     *, host: str = "127.0.0.1", port: int = 8321, recipe: str = "default", largest: int = 10_000_000,
-    options: StoreOptions = StoreOptions(),
+    reports: Path | None = None, options: StoreOptions = StoreOptions(),
 ) -> int:  # fmt: skip
-    """Serve the memory over HTTP, described at /openapi.json.
+    """Serve the memory over HTTP, described at /openapi.json, and as a page to look at, at /.
 
     Without keys it answers to this machine alone, and refuses an address that others can reach. A store with keys asks
     for one in every request.
@@ -41,6 +42,8 @@ def serve(
         How to recall: default, lexical, dense, …
     largest
         The largest request in bytes (default: 10000000).
+    reports
+        A folder of reports of memorist bench that the page shows.
     """
     try:
         from memorist.serve.run import run
@@ -48,8 +51,10 @@ def serve(
         raise InputError(f"serving needs {error.name}; install it: pip install 'memorist[serve]'") from None
     if not 0 < port <= 65_535:
         raise InputError(f"--port {port} is not a port; use a number from 1 to 65535")
+    if reports is not None and not reports.is_dir():
+        raise InputError(f"--reports {reports} is not a folder; name one that holds what memorist bench --json wrote")
     with options.opened(create=True, recipe=recipe) as memory:
-        run(memory, host, port, largest=largest)
+        run(memory, host, port, largest=largest, folder=reports)
     return OK
 
 

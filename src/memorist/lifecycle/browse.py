@@ -1,4 +1,4 @@
-"""Looking through someone's memory: pages of any place in it, its days, its parts, and what is tied to what."""
+"""Looking through someone's memory: its days, its parts, and what is tied to what."""
 
 from __future__ import annotations
 
@@ -30,19 +30,17 @@ class Browse:
         self._store = store
         self._scope = scope
 
-    def page(
-        self, skip: int, limit: int, *, origin: str = SOURCE, where: Mapping[str, Any] | None = None
-    ) -> list[Cube]:
-        """`limit` cubes after the newest `skip`, newest first. Raises InputError for a wrong `where`."""
-        return self._store.newest(self._scope, Selection(where=where or {}), limit, origin, skip=skip)
-
     def days(self, *, origin: str = SOURCE, where: Mapping[str, Any] | None = None) -> list[Day]:
-        """The days that hold what `page` lists, newest first. Raises InputError for a wrong `where`."""
+        """The days that hold what `list` lists, newest first. Raises InputError for a wrong `where`."""
         return self._store.days(self._scope, Selection(where=where or {}), origin)
 
     def parts(self) -> list[Share]:
         """Everything that is kept, by origin, kind and state."""
         return self._store.census(self._scope)
+
+    def ids(self, origin: str = SOURCE) -> list[str]:
+        """All ids of an origin, oldest first, hidden and closed cubes too."""
+        return self._store.ids(self._scope, origin)
 
     def related(self, ids: Sequence[str], *, depth: int = 1, limit: int = 100) -> Related:
         """Up to `limit` cubes within `depth` steps of some, nearest first. Raises NotFound for an unknown id."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from memorist import __version__
 from memorist.memory import Memory
-from memorist.serve import health, memories, problems, recall
+from memorist.serve import browse, health, memories, page, problems, recall, reports, whole, work
 from memorist.serve.access import Doorman
 from memorist.serve.limits import LARGEST, SizeLimit
 from memorist.serve.telemetry import Measures, Telemetry
@@ -15,11 +17,13 @@ from memorist.serve.telemetry import Measures, Telemetry
 ABOUT = "Memory for language models. Every request but those of health needs a key that opens one tenant or less."
 
 
-def build(memory: Memory, *, open_without_keys: bool = False, largest: int = LARGEST) -> FastAPI:
+def build(
+    memory: Memory, *, open_without_keys: bool = False, largest: int = LARGEST, folder: Path | None = None
+) -> FastAPI:
     """An ASGI app over an open store.
 
     `open_without_keys` admits everyone for as long as the store has no key: for this machine alone. `largest` is the
-    limit of a request's body in bytes.
+    limit of a request's body in bytes. `folder` holds reports of benchmarks to show.
     """
     app = FastAPI(
         title="Memorist",
@@ -30,11 +34,12 @@ def build(memory: Memory, *, open_without_keys: bool = False, largest: int = LAR
         generate_unique_id_function=name_of,
     )
     app.state.memory = memory
+    app.state.reports = folder
     app.state.measures = Measures()
     app.state.doorman = Doorman(memory, open_without_keys=open_without_keys)
     problems.install(app)
-    for routes in (memories.router, recall.router, health.router):
-        app.include_router(routes)
+    for routes in (memories, recall, browse, work, whole, reports, health, page):
+        app.include_router(routes.router)
     document = problems.described(app.openapi())
     app.openapi = lambda: document  # type: ignore[method-assign]
     app.add_middleware(SizeLimit, largest=largest)

@@ -6,6 +6,7 @@ import ipaddress
 import logging
 import socket
 import sys
+from pathlib import Path
 
 import uvicorn
 
@@ -18,8 +19,11 @@ GRACE = 20
 """Seconds that running requests have when the server is told to stop."""
 
 
-def run(memory: Memory, host: str, port: int, *, largest: int) -> None:
-    """Serve until told to stop. Raises InputError for an address that is public while the store has no key."""
+def run(memory: Memory, host: str, port: int, *, largest: int, folder: Path | None = None) -> None:
+    """Serve until told to stop; `folder` holds reports to show.
+
+    Raises InputError for an address that is public while the store has no key.
+    """
     local = is_local(host)
     if not local and not any(key.revoked_at is None for key in memory._store.all_keys()):
         raise InputError(
@@ -32,7 +36,7 @@ def run(memory: Memory, host: str, port: int, *, largest: int) -> None:
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(logging.INFO)
-    app = build(memory, open_without_keys=local, largest=largest)
+    app = build(memory, open_without_keys=local, largest=largest, folder=folder)
     config = uvicorn.Config(
         app, host, port, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE, server_header=False
     )

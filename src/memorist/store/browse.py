@@ -39,6 +39,13 @@ def census(db: sqlite3.Connection, scope: Scope, owner: int) -> list[Share]:
     return [Share(*found) for found in db.execute(sql, values)]
 
 
+def ids(db: sqlite3.Connection, scope: Scope, owner: int, origin: str) -> list[str]:
+    """All ids of an origin in the order of time."""
+    where, values = narrowed(scope, owner)
+    sql = f"SELECT id FROM cubes WHERE {where} AND origin = ? ORDER BY at, position, row"
+    return [id for (id,) in db.execute(sql, (*values, origin))]
+
+
 def relations(db: sqlite3.Connection, scope: Scope, owner: int, ids: Sequence[str], limit: int) -> list[Relation]:
     """Relations of cubes, by id."""
     where, values = narrowed(scope, owner)

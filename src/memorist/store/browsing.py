@@ -56,6 +56,10 @@ class Browsing(Protocol):
         """Everything of the scope by origin, kind and state, hidden and closed cubes too."""
         ...
 
+    def ids(self, scope: Scope, origin: str) -> list[str]:
+        """All ids of an origin in the order of time, hidden and closed cubes too."""
+        ...
+
     def relations(self, scope: Scope, ids: Sequence[str], limit: int) -> list[Relation]:
         """Up to `limit` relations of each kind between these cubes and any others of the scope; the newest cubes'
         first. An id that the scope does not have has none."""

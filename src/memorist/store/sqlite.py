@@ -375,6 +375,11 @@ class SQLiteStore:
         with self._database.reading() as db:
             return browse.census(db, scope, owner_of(db, scope, create=False))
 
+    def ids(self, scope: Scope, origin: str) -> list[str]:
+        """All ids of an origin, hidden and closed cubes too."""
+        with self._database.reading() as db:
+            return browse.ids(db, scope, owner_of(db, scope, create=False), origin)
+
     def relations(self, scope: Scope, ids: Sequence[str], limit: int) -> list[Relation]:
         """Relations between these cubes and any others of the scope."""
         with self._database.reading() as db:

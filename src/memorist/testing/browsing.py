@@ -51,6 +51,9 @@ class BrowsingContract:
             Share("source", "text", "forgotten", 1),
             Share("source", "text", "superseded", 1),
         ]
+        assert len(store.ids(ANA, "source")) == 4
+        assert store.ids(ANA, "source")[:2] == [first.id, second.id]
+        assert (store.ids(BOB, "source"), store.ids(ANA, NOTES)) == ([], [])
         assert store.census(replace(ANA, session="elsewhere")) == []
         assert store.census(BOB) == []
 
