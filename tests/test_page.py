@@ -1,4 +1,7 @@
-"""The page, in a real Chromium, served by the real command. `MEMORIST_SCREENSHOTS=docs/page` keeps a picture of each view."""
+"""The page, in a real Chromium, served by the real command.
+
+`MEMORIST_SCREENSHOTS=docs/page` keeps a picture of each view.
+"""
 
 from __future__ import annotations
 
@@ -76,11 +79,12 @@ def served(tmp_path_factory) -> Iterator[str]:
     store, port = folder / "memory.db", free_port()
     with Memory.open(store, recipe="facts") as memory:
         ana = memory.scope(user="Ana")
-        for month, text in enumerate(
-            ("I live in Oslo.", "The boiler broke last Friday.", "My sister Vera keeps the spare key."), 1
-        ):
-            ana.add([{"role": "user", "content": text, "timestamp": f"2025-0{month}-10T09:00:00", "session": f"s{month}"},
-                     {"role": "assistant", "content": "I will remember it.", "timestamp": f"2025-0{month}-10T09:01:00", "session": f"s{month}"}])  # fmt: skip
+        said = ("I live in Oslo.", "The boiler broke last Friday.", "My sister Vera keeps the spare key.")
+        for month, text in enumerate(said, 1):
+            day = f"2025-0{month}-10T09:0"
+            asked = {"role": "user", "content": text, "timestamp": f"{day}0:00", "session": f"s{month}"}
+            told = {"role": "assistant", "content": "Noted.", "timestamp": f"{day}1:00", "session": f"s{month}"}
+            ana.add([asked, told])
         ana.add(Observation("Ana lives in Paris.", speaker="page", trust="web", at=datetime(2025, 6, 1)))
         mallory = memory.scope(user="mallory")
         mallory.add([Observation(HOSTILE, speaker=HOSTILE[:200], session=HOSTILE[:100], meta={HOSTILE[:50]: HOSTILE})])
@@ -117,9 +121,19 @@ def page(chromium) -> Iterator[object]:
         "request",
         lambda asked: wrong.append(asked.url) if not asked.url.startswith(("http://127.0.0.1:", "blob:")) else None,
     )
+    window.refused = wrong
     yield window
     context.close()
     assert wrong == []
+
+
+def until(page, true: str) -> None:
+    """Wait for an expression. Playwright's own way to wait is an eval, which the page's policy refuses."""
+    for _ in range(300):
+        if page.evaluate(true):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"never: {true}")
 
 
 def picture(page, name: str) -> None:
@@ -169,7 +183,7 @@ def test_a_memory_is_opened_changed_forgotten_and_erased(page, served):
     page.get_by_role("button", name="Remember", exact=True).click()
     page.get_by_text("Remembered.").wait_for()
     page.goto(f"{served}/#/timeline?user=bo")
-    page.get_by_role("option").first.click()
+    page.locator("[role=option]").first.click()
     page.get_by_role("heading", name="History").wait_for()
     page.get_by_role("button", name="Change…").click()
     page.get_by_label("Words").fill("The gate code is 9876.")
@@ -241,10 +255,10 @@ def test_the_keyboard_reaches_everything(page, served):
     page.keyboard.press("g")
     page.keyboard.press("t")
     page.get_by_role("listbox").wait_for()
-    page.wait_for_function("document.activeElement.getAttribute('role') === 'listbox'")
+    until(page, "document.activeElement.getAttribute('role') === 'listbox'")
     page.locator("[role=option]", has_text="Ana lives in Paris").wait_for()
     page.keyboard.press("ArrowDown")
-    page.wait_for_function("document.querySelector('[aria-selected=true]').dataset.place === '1'")
+    until(page, "document.querySelector('[aria-selected=true]')?.dataset.place === '1'")
     page.keyboard.press("Home")
     page.keyboard.press("Enter")
     page.get_by_role("heading", level=1, name="Memory").wait_for()
@@ -253,7 +267,7 @@ def test_the_keyboard_reaches_everything(page, served):
     page.get_by_role("dialog", name="Keys").wait_for()
     page.keyboard.press("Escape")
     page.keyboard.press("/")
-    page.wait_for_function("document.activeElement.name === 'q'")
+    until(page, "document.activeElement.name === 'q'")
     page.keyboard.press("Shift+Tab")
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
 
@@ -261,10 +275,11 @@ def test_the_keyboard_reaches_everything(page, served):
 def test_each_control_has_a_name(page, served):
     for view in ("search", "timeline", "graph", "known", "conflicts", "jobs", "reports"):
         page.goto(f"{served}/#/{view}?user=Ana")
-        page.wait_for_function("document.querySelector('main h1')")
+        until(page, "document.querySelector('main h1')")
         nameless = page.evaluate(
-            "[...document.querySelectorAll('button, input, select, textarea, a[href], [role=button]')].filter(one =>"
-            " !(one.getAttribute('aria-label') || one.labels?.length || one.textContent.trim())).map(one => one.outerHTML)"
+            "[...document.querySelectorAll('button, input, select, textarea, a[href], [role=button]')]"
+            ".filter(one => !(one.getAttribute('aria-label') || one.labels?.length || one.textContent.trim()))"
+            ".map(one => one.outerHTML)"
         )
         assert nameless == [], view
 
@@ -275,7 +290,7 @@ def test_hostile_words_stay_words(page, served):
                  "timeline?user=%3Cimg%20src%3Dx%20onerror%3Dwindow.hacked%3D1%3E"):  # fmt: skip
         page.goto(f"{served}/#/{view}")
         page.reload()
-        page.wait_for_function("document.querySelector('main h1')")
+        until(page, "document.querySelector('main h1')")
         page.wait_for_timeout(150)
         assert page.evaluate("window.hacked") is None, view
         assert page.locator("main script, main img, main iframe, main a[href^=javascript]").count() == 0, view
@@ -286,6 +301,7 @@ def test_hostile_words_stay_words(page, served):
     assert page.evaluate("window.hacked") is None
     refused = "try { document.body.innerHTML = '<b>x</b>'; 'done' } catch (error) { error.name }"
     assert page.evaluate(refused) == "TypeError", "the policy lets text become markup"
+    page.refused.pop()
 
 
 def test_dark_and_light_are_readable(page, served):
@@ -305,15 +321,17 @@ def test_dark_and_light_are_readable(page, served):
 
 CONTRAST = """
 () => {
+  const linear = (value) => value <= .03928 ? value / 12.92 : ((value + .055) / 1.055) ** 2.4;
   const light = (colour) => {
-    const [r, g, b] = colour.match(/[\\d.]+/g).map(Number).map(v => v / 255).map(v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
+    const [r, g, b] = colour.match(/[\\d.]+/g).map(part => linear(Number(part) / 255));
     return .2126 * r + .7152 * g + .0722 * b;
   };
   const back = (one) => {
     const colour = getComputedStyle(one).backgroundColor;
     return colour !== 'rgba(0, 0, 0, 0)' || !one.parentElement ? colour : back(one.parentElement);
   };
-  return Object.fromEntries(['h1', 'p', 'nav a', 'nav a[aria-current]', '.quiet', 'button.main', 'button.bad', 'td a'].map(name => {
+  const names = ['h1', 'p', 'nav a', 'nav a[aria-current]', '.quiet', 'button.main', 'button.bad', 'td a'];
+  return Object.fromEntries(names.map(name => {
     const one = document.querySelector(`main ${name}`) ?? document.querySelector(name);
     const [a, b] = [light(getComputedStyle(one).color), light(back(one))].sort((x, y) => y - x);
     return [name, (a + .05) / (b + .05)];
@@ -386,6 +404,6 @@ def test_a_long_list_holds_only_what_is_seen(page, tmp_path):
         last = page.locator(f"#row-{count - 1}", has_text="message")
         last.wait_for()
         assert last.get_attribute("aria-setsize") == str(count)
-        assert page.get_by_role("option").count() < 60
+        assert page.locator("[role=option]").count() < 60
         page.get_by_label("Go to").fill("2022-06-15")
         page.locator("[role=option][aria-selected=true]", has_text="2022-06-01").wait_for()

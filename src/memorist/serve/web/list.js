@@ -31,7 +31,7 @@ export function list({label, total, load, draw, open, fail}) {
     for (let place = first; place < last; place++) {
       const row = at(place);
       const item = h("div", {class: "item", role: "option", id: `row-${place}`, "aria-posinset": place + 1,
-        "aria-setsize": total, "aria-selected": place === selected, "data-place": place,
+        "aria-setsize": total, "aria-selected": String(place === selected), "data-place": place,
         "aria-busy": row ? null : "true"}, row ? draw(row) : h("p", {class: "quiet"}, "…"));
       item.style.top = `${box.scrollTop + place * ROW - top}px`;
       shown.push(item);
