@@ -4,7 +4,7 @@ const ROUNDS = 220;
 
 // Gives every node x and y within a square, and returns the square's side.
 export function settled(nodes, edges) {
-  const size = Math.max(420, Math.sqrt(nodes.length) * 95), wish = size / Math.sqrt(nodes.length + 1) * 0.75;
+  const size = Math.max(420, Math.sqrt(nodes.length) * 95), wish = size / Math.sqrt(nodes.length + 1) * 0.6;
   nodes.forEach((node, place) => { // begin on a spiral: no randomness, no two in one place
     const angle = place * 2.4, far = size * 0.42 * Math.sqrt((place + 0.5) / nodes.length);
     node.x = size / 2 + far * Math.cos(angle);
@@ -12,7 +12,7 @@ export function settled(nodes, edges) {
   });
   for (let round = 0; round < ROUNDS; round++) {
     const most = size * 0.08 * (1 - round / ROUNDS) + 0.3;
-    for (const node of nodes) node.dx = (size / 2 - node.x) * 0.02, node.dy = (size / 2 - node.y) * 0.02;
+    for (const node of nodes) node.dx = (size / 2 - node.x) * 0.35, node.dy = (size / 2 - node.y) * 0.35;
     for (let i = 0; i < nodes.length; i++) {
       for (let j = i + 1; j < nodes.length; j++) push(nodes[i], nodes[j], (far) => wish * wish / far);
     }
