@@ -19,6 +19,7 @@ from memorist.cube import SOURCE, Cube, Document, Observation, Scope, Trust, is_
 from memorist.doctor import diagnose
 from memorist.errors import EmbedderMismatch, InputError, ModelMissing, RecordError, StateError, brief
 from memorist.lifecycle.agent import AgentTools
+from memorist.lifecycle.cubes import Cubes, ids_of
 from memorist.lifecycle.extracting import Budget, read_episodes
 from memorist.lifecycle.facts import conflicts_of, reopen
 from memorist.lifecycle.ingest import draft_update, ingest
@@ -66,6 +67,7 @@ from memorist.results import (
 )
 from memorist.sources import FileOptions, from_document, from_messages, read, split_long
 from memorist.sources.checked import checked
+from memorist.states import Verb
 from memorist.store.protocol import INDEX, Job, Reembedding, Rows, Searcher, Selection, Store
 from memorist.store.reply_log import Spent, together
 from memorist.store.sqlite import SQLiteStore
@@ -241,6 +243,7 @@ class Memory:
             return str(error)
 
     def _settled(self, scope: Scope, organisers: Sequence[RecipeOrganiser], embedder: Embedder) -> str | None:
+        self._store.expire(scope, utc(self._clock()), (INDEX,))
         problem = settle(self._store, scope, embedder, self._organisers, self._clock)
         if problem:
             return problem
@@ -713,15 +716,21 @@ class ScopedMemory:
 
     def forget(self, id: str | Sequence[str]) -> None:
         """Hide cubes from recall. `restore` undoes it. Raises NotFound or StateError; then nothing is hidden."""
-        self._set_state(id, "forgotten")
+        self._move(id, "forget")
 
     def restore(self, id: str | Sequence[str]) -> None:
         """Bring forgotten cubes back. Raises NotFound or StateError."""
-        self._set_state(id, "active")
+        self._move(id, "restore")
 
-    def _set_state(self, id: str | Sequence[str], state: str) -> None:
+    @property
+    def cubes(self) -> Cubes:
+        """The life of cubes: archive, activate, freeze, thaw, describe, and their versions."""
         memory = self._memory
-        memory._store.set_state(self.scope, ids_of(id), state, utc(memory._clock()), (INDEX,))
+        return Cubes(memory._store, self.scope, memory._clock, partial(memory.settle, self.scope))
+
+    def _move(self, id: str | Sequence[str], verb: Verb) -> None:
+        memory = self._memory
+        memory._store.move(self.scope, ids_of(id), verb, utc(memory._clock()), (INDEX,))
         memory.settle(self.scope)
 
     def erase(self, id: str | Sequence[str], *, backups: Sequence[str | Path] = ()) -> Erasure:
@@ -872,14 +881,6 @@ def question_of(query: object) -> str:
 def request_of(request: object) -> str:
     """A request as text; unlike a question it may be empty. Raises InputError."""
     return question_of(request) if not isinstance(request, str) or request.strip() else ""
-
-
-def ids_of(id: str | Sequence[str]) -> list[str]:
-    """One id or several as a list without repeats. Raises InputError."""
-    ids = [id] if isinstance(id, str) else list(id) if isinstance(id, Iterable) else []
-    if not ids or not all(isinstance(one, str) for one in ids):
-        raise InputError("name at least one id, such as ep-…")
-    return list(dict.fromkeys(ids))
 
 
 def paths_of(paths: Sequence[str | Path]) -> list[Path]:

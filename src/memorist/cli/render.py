@@ -236,6 +236,11 @@ def show_cube(out: Console, cube: Cube) -> None:
         ),
         "meta": ", ".join(f"{name}={value}" for name, value in cube.meta.items()),
         "rests on": ", ".join(cube.episodes) if cube.origin != "source" else "",
+        "type": cube.semantic_type,
+        "expires": said_on(cube.expires_at) if cube.expires_at else "",
+        "priority": str(cube.priority or ""),
+        "sensitive": ", ".join(cube.sensitivity),
+        "recalled": f"{cube.recalls} times, last {said_on(cube.recalled_at)}" if cube.recalled_at else "",
     }
     out.print()
     for name, value in details.items():
