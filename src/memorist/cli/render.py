@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from memorist.errors import RecordError
+from memorist.recall.hint import Hint
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -116,6 +117,13 @@ def show_recommendations(out: Console, made: Recommendations) -> None:
     for rank, one in enumerate(made, 1):
         reasons = [plain(f"- {reason.text}  {' '.join(reason.episodes)}".rstrip()) for reason in one.reasons]
         entry(out, (str(rank), f"{one.score:.3f}", one.id), one.text, *reasons)
+
+
+def show_hint(out: Console, made: Hint) -> None:
+    """What a solver would be shown."""
+    if made.problem:
+        note(f"these are the nearest: {made.problem}")
+    out.print(plain(made.text or "Nothing that was learned may help."))
 
 
 def show_hits(out: Console, hits: Hits, why: bool) -> None:
