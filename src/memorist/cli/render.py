@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from memorist.errors import RecordError
-from memorist.recall.hint import Hint
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from memorist.cube import Cube
+    from memorist.recall.hint import Hint
     from memorist.results import Answer, Change, Check, Erasure, Hit, Hits, Order, Receipt, Recommendations
 
 CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
