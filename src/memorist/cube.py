@@ -102,7 +102,10 @@ class Cube:
     """A managed unit of memory: payload and header.
 
     Two clocks: `valid_from`/`valid_to` say when it was true, `recorded_at`/`superseded_at` when we believed it. An
-    open end is None. `episodes` are the ids of the episodes it rests on (its own id for an episode).
+    open end is None. `episodes` are the ids of what it was derived from (its own id for an episode).
+
+    A cube that is not text has its tensors as `payload`: the sha256 of a safetensors file that the store keeps. Its
+    `text` is what they were made of.
     """
 
     id: str
@@ -123,6 +126,7 @@ class Cube:
     times: tuple[TimeSpan, ...]
     meta: Mapping[str, Any]
     episodes: tuple[str, ...]
+    payload: str | None = None
 
 
 def is_unicode(text: str) -> bool:

@@ -13,7 +13,7 @@ from memorist.store.moments import micros, moment, optional_moment
 
 HEADER = (
     "row, id, agent, session, kind, origin, state, trust, role, speaker, source, text, meta, times, at, valid_from,"
-    " valid_to, recorded_at, superseded_at"
+    " valid_to, recorded_at, superseded_at, payload"
 )
 
 
@@ -37,7 +37,7 @@ def span_bounds(text: str) -> list[tuple[int, int]]:
 def cube_of(row: Sequence[Any], scope: Scope, episodes: tuple[str, ...]) -> Cube:
     """A cube from a row of HEADER; the scope gives tenant and user."""
     (_, id, agent, session, kind, origin, state, trust, role, speaker, source, text, meta, times, *clock) = row
-    at, valid_from, valid_to, recorded_at, superseded_at = clock
+    at, valid_from, valid_to, recorded_at, superseded_at, payload = clock
     return Cube(
         id=id,
         scope=scope_of(scope.tenant, scope.user, agent, session),
@@ -57,6 +57,7 @@ def cube_of(row: Sequence[Any], scope: Scope, episodes: tuple[str, ...]) -> Cube
         times=load_times(times),
         meta={} if meta == "{}" else json.loads(meta),
         episodes=episodes or (id,),
+        payload=payload,
     )
 
 

@@ -11,7 +11,7 @@ from memorist.errors import InputError, brief
 from memorist.store.moments import micros
 from memorist.store.protocol import Selection
 
-TEXT_FIELDS = ("speaker", "role", "session", "agent", "source", "trust", "id", "origin")
+TEXT_FIELDS = ("speaker", "role", "session", "agent", "source", "trust", "id", "origin", "kind")
 TIME_FIELDS = ("at", "valid_from", "recorded_at")
 OPERATORS = {"eq": "=", "ne": "!=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
