@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from memorist.errors import InputError, StoreError
+from memorist.states import LIVING
+from memorist.store.living import among
 from memorist.store.protocol import Derived
 
 PART = 8 << 20
@@ -118,8 +120,8 @@ def problems(db: sqlite3.Connection) -> list[str]:
     users = {(owner, sha256): id for owner, sha256, id in used}
     stale = (
         "SELECT DISTINCT c.id FROM cubes c JOIN lineage l ON l.child = c.row JOIN cubes p ON p.row = l.parent"
-        " WHERE c.kind != 'text' AND c.state = 'active' AND c.superseded_at IS NULL"
-        " AND (p.state != 'active' OR p.superseded_at IS NOT NULL)"
+        f" WHERE c.kind != 'text' AND {among(LIVING, 'c.state')} AND c.superseded_at IS NULL"
+        f" AND NOT ({among(LIVING, 'p.state')} AND p.superseded_at IS NULL)"
     )
     found += [f"cube {id} holds what is forgotten or superseded" for (id,) in db.execute(stale)]
     missing = [key for key in users if key not in set(kept)]

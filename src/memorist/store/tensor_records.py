@@ -14,15 +14,26 @@ from typing import Any, get_args
 
 import numpy as np
 
-from memorist.cube import Kind, Scope, State, Trust
+from memorist.cube import Kind, Scope, Trust
 from memorist.sources.message import check_text, flat
+from memorist.states import State
 from memorist.store import payloads
+from memorist.store.header import check_header
 from memorist.store.moments import moment
 from memorist.store.rows import fetch_in
 
 CUBE = (
     *("id", "agent", "session", "kind", "origin", "state", "trust", "text", "meta", "at", "valid_from", "valid_to"),
-    *("recorded_at", "superseded_at", "payload"),
+    *(
+        "recorded_at",
+        "superseded_at",
+        "semantic_type",
+        "updated_at",
+        "expires_at",
+        "priority",
+        "sensitivity",
+        "payload",
+    ),
 )
 BEHIND = """
 WITH RECURSIVE behind (row) AS (
@@ -47,7 +58,8 @@ def dump(db: sqlite3.Connection) -> Iterator[dict[str, Any]]:
             for part, data in enumerate(payloads.parts(db, owner, header["payload"])):
                 whose = {"record": "part", "tenant": tenant, "user": user, "payload": header["payload"]}
                 yield {**whose, "part": part, "bytes": base64.b64encode(data).decode()}
-        header["meta"] = json.loads(header["meta"])
+        for name in ("meta", "sensitivity"):
+            header[name] = json.loads(header[name])
         rests = [id for (id,) in db.execute(BEHIND, (row,))]
         yield {"record": "cube", "tenant": tenant, "user": user, **header, "tokens": tokens, "rests": rests}
 
@@ -97,7 +109,8 @@ class Restoring:
             if payloads.put(db, owner, data) != sha256:
                 raise ValueError("its payload is not the one that it names")
         (revision,) = db.execute("SELECT revision FROM owners WHERE owner = ?", (owner,)).fetchone()
-        header = {**{name: record[name] for name in CUBE}, "meta": json.dumps(record["meta"], ensure_ascii=False)}
+        header = {name: record[name] for name in CUBE}
+        header |= {name: json.dumps(record[name], ensure_ascii=False) for name in ("meta", "sensitivity")}
         sql = (
             f"INSERT INTO cubes (owner, revision, role, times, position, {', '.join(CUBE)})"
             f" VALUES (?, ?, 'derived', '[]', 0{', ?' * len(CUBE)})"
@@ -122,7 +135,9 @@ def inspect(record: Mapping[str, Any]) -> None:
         moment(record[name])
     for begin, end in (("valid_from", "valid_to"), ("recorded_at", "superseded_at")):
         demand(record[end] is None or moment(record[end]) >= moment(record[begin]), end)
-    json.dumps(record["meta"], allow_nan=False)
+    for name in ("updated_at", "expires_at"):
+        demand(record[name] is None or moment(record[name]) is not None, name)
+    check_header(record["semantic_type"], record["priority"], record["sensitivity"])
     flat(record["meta"])
     check_text(record["text"], "its text")
     demand(0 <= record["tokens"] == int(record["tokens"]), "tokens")

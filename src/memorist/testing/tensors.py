@@ -135,7 +135,7 @@ class TensorContract:
     @pytest.mark.parametrize(
         "change",
         [
-            lambda store, id: store.set_state(ANA, [id], "forgotten", START, (KIND,)),
+            lambda store, id: store.move(ANA, [id], "forget", START, (KIND,)),
             lambda store, id: store.replace(ANA, id, draft("A", at=START + DAY), START + DAY, (KIND,)),
         ],
         ids=["forget", "update"],
@@ -147,8 +147,7 @@ class TensorContract:
         write(store, tensor("kv", rows_of(store, ids), b"kv"), tensor("other", rows_of(store, ids[1:]), b"other"))
         change(store, ids[0])
         assert holding(store) == {"te-other"}
-        with pytest.raises(StateError, match="not current"):
-            store.set_state(ANA, ["te-kv"], "active", START, (KIND,))
+        assert store.get(ANA, ["te-kv"])[0].state == "deleted"
 
     def test_tensors_of_a_derived_text_go_when_it_says_something_else(self, store: Store) -> None:
         rows = rows_of(store, filled(store, ANA, conversation(["a", "b"])))
@@ -160,12 +159,13 @@ class TensorContract:
         store.organise(ANA, "notes", store.unorganised(ANA, "notes", 9), Organised((changed,)), START)
         assert holding(store) == set()
 
-    def test_forgotten_tensors_come_back(self, store: Store) -> None:
+    def test_archived_tensors_come_back(self, store: Store) -> None:
         rows = rows_of(store, filled(store, ANA, conversation(["a"])))
         write(store, tensor("kv", rows, b"kv"))
-        store.set_state(ANA, ["te-kv"], "forgotten", START, (KIND,))
-        assert holding(store) == set()
-        store.set_state(ANA, ["te-kv"], "active", START, (KIND,))
+        store.move(ANA, ["te-kv"], "archive", START, (KIND,))
+        write(store, tensor("kv", rows, b"another"))
+        assert (holding(store), store.payload(ANA, "te-kv")) == (set(), tensor_file(b"kv"))
+        store.move(ANA, ["te-kv"], "activate", START, (KIND,))
         assert (holding(store), store.jobs(ANA)) == ({"te-kv"}, [])
 
     def test_a_job_can_be_about_named_cubes(self, store: Store) -> None:
