@@ -80,9 +80,9 @@ async def a_life(client: Client, user: dict[str, str]) -> None:
         (one["what"], one["memory"]["id"]) for one in (await call(client, "history", id=newer, **user))["items"]
     ]
     assert versions == [("added", id), ("updated", newer)]
-    assert (await call(client, "forget", id=newer, **user))["state"] == "forgotten"
+    assert (await call(client, "forget", id=newer, **user))["state"] == "deleted"
     assert (await call(client, "search", query="Porto", **user))["hits"] == []
-    assert (await call(client, "restore", id=newer, **user))["state"] == "active"
+    assert (await call(client, "restore", id=newer, **user))["state"] == "activated"
     answer = await call(client, "ask", question="Who moved to Porto?", **user)
     assert (answer["known"], answer["citations"][0]["id"]) == (True, newer)
     assert [one["id"] for one in (await call(client, "browse", **user))["items"]] == [newer]
