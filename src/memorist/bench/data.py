@@ -79,7 +79,5 @@ def available(data: Sequence[str]) -> list[Suite]:
     """Every suite whose data are in the folder given, or that makes its own."""
     folders = [Path(one) for one in (*data, os.environ.get(VARIABLE, "")) if one and Path(one).is_dir()]
     return [
-        suite
-        for suite in SUITES.values()
-        if suite.file is None or any(placed(suite, folder) for folder in folders[:1])
+        suite for suite in SUITES.values() if suite.file is None or any(placed(suite, folder) for folder in folders[:1])
     ]

@@ -156,7 +156,16 @@ ALTER TABLE jobs ADD COLUMN failures INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE jobs ADD COLUMN not_before INTEGER NOT NULL DEFAULT 0;
 """
 
-MIGRATIONS: tuple[str, ...] = (CREATE, MARKS, REPLIES, FACTS, BESIDE, KEYS, QUEUE)
+COLUMNS = """
+-- What the fact graph keeps of an episode has another form now: it is derived anew when next asked for.
+UPDATE cubes SET state = 'forgotten' WHERE origin = 'graph' AND state = 'active';
+DELETE FROM marks WHERE organiser = 'graph';
+
+-- What organisers look for after their mark; by cubes_changed they would pass over all that was derived since.
+CREATE INDEX cubes_said ON cubes (owner, revision) WHERE origin = 'source' AND kind = 'text';
+"""
+
+MIGRATIONS: tuple[str, ...] = (CREATE, MARKS, REPLIES, FACTS, BESIDE, KEYS, QUEUE, COLUMNS)
 """MIGRATIONS[n] takes version n to n + 1; version 0 is the empty file."""
 
 VERSION = len(MIGRATIONS)
