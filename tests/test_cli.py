@@ -262,7 +262,7 @@ class TestRecall:
         assert "I play chess." in run("list", "--user", "ana").out
         assert "Nothing here." in run("list", "--user", "ana", "--origin", "windows").out
         assert run("get", ana, "--user", "ana", "--json").json["text"] == "I moved to Lisbon in May."
-        assert "state      active" in run("get", ana, "--user", "ana").out
+        assert "state      activated" in run("get", ana, "--user", "ana").out
 
     def test_nothing_of_another_user(self, run, ana):
         for command in ("get", "history", "forget"):
@@ -533,7 +533,7 @@ def examples_in_help() -> list[str]:
         for heading, group in GROUPS.items()
         if heading != "See and measure"
         for name, command in group.items()
-        if not isinstance(command, App) and name not in ("serve", "work")
+        if not isinstance(command, App) and name not in ("serve", "mcp", "work")
     ]
     lines = [
         line for one in commands for line in re.findall(r"^ {8}(\S.*)$", one.__doc__.split("\n    Param")[0], re.M)

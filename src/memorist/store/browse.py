@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from memorist.cube import Scope
 from memorist.store.browsing import DERIVED, REPLACED, Day, Relation, Share
+from memorist.store.living import ALIVE
 from memorist.store.moments import moment
 from memorist.store.rows import fetch_in
 from memorist.store.select import narrowed
@@ -34,7 +35,7 @@ def days(db: sqlite3.Connection, selected: str, values: Sequence[object]) -> lis
 def census(db: sqlite3.Connection, scope: Scope, owner: int) -> list[Share]:
     """Everything of a scope by origin, kind and state."""
     where, values = narrowed(scope, owner)
-    held = "CASE WHEN state = 'active' AND superseded_at IS NOT NULL THEN 'superseded' ELSE state END AS held"
+    held = f"CASE WHEN {ALIVE} AND superseded_at IS NOT NULL THEN 'superseded' ELSE state END AS held"
     sql = f"SELECT origin, kind, {held}, COUNT(*) FROM cubes WHERE {where} GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
     return [Share(*found) for found in db.execute(sql, values)]
 

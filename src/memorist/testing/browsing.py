@@ -30,7 +30,7 @@ class BrowsingContract:
         ]
         old = draft("before 1970", at=midnight.replace(year=1969, hour=23))
         store.add(ANA, [*drafts, old], START, (KIND,))
-        store.set_state(ANA, [drafts[0].id], "forgotten", START, (KIND,))
+        store.move(ANA, [drafts[0].id], "forget", START, (KIND,))
         assert store.days(ANA, Selection(), "source") == [
             Day(midnight + 9 * DAY, 1),
             Day(midnight, 1),
@@ -45,10 +45,10 @@ class BrowsingContract:
         first, second, third = conversation(["one", "two", "three"])
         store.add(ANA, [first, second, third], START, (KIND,))
         store.replace(ANA, first.id, draft("one, but newer", at=START + DAY), START + DAY, (KIND,))
-        store.set_state(ANA, [second.id], "forgotten", START, (KIND,))
+        store.move(ANA, [second.id], "forget", START, (KIND,))
         assert store.census(ANA) == [
-            Share("source", "text", "active", 2),
-            Share("source", "text", "forgotten", 1),
+            Share("source", "text", "deleted", 1),
+            Share("source", "text", "generated", 2),
             Share("source", "text", "superseded", 1),
         ]
         assert len(store.ids(ANA, "source")) == 4

@@ -1,6 +1,6 @@
 // What is known about a user: how much of what, what was derived, and the ways to take it along or destroy it.
 
-import {card, named} from "./cards.js";
+import {card, living, named} from "./cards.js";
 import {get, post, save} from "./api.js";
 import {ask, day, h, heading, number, say} from "./dom.js";
 
@@ -9,7 +9,7 @@ const SHOWN = 12;
 export async function view(context) {
   const {user, link} = context;
   const [parts, days] = await Promise.all([get("/v1/parts", {user}), get("/v1/days", {user})]);
-  const derived = [...new Set(parts.items.filter((one) => !["source", "windows"].includes(one.origin) && one.state === "active").map((one) => one.origin))];
+  const derived = [...new Set(parts.items.filter((one) => !["source", "windows"].includes(one.origin) && living(one.state)).map((one) => one.origin))];
   const lists = await Promise.all(derived.map((origin) => get("/v1/memories", {user, origin, limit: SHOWN})));
   const name = user || "the unnamed user";
   const row = (one) => h("tr", null, h("td", null, h("a", {href: link("timeline", {origin: one.origin})}, named(one.origin))), h("td", null, one.kind), h("td", null, one.state), h("td", {class: "number"}, number(one.count)));

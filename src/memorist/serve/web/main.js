@@ -104,7 +104,7 @@ function help() {
   ask("Keys", h("dl", null, rows.map(([keys, what]) => [h("dt", null, h("kbd", null, keys)), h("dd", null, what)])), "");
 }
 
-let gone = 0; // when g was pressed: the next letter names a view
+let gone = -Infinity; // when g was pressed: the next letter names a view
 function pressed(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
   if (event.target.closest("input, textarea, select")) {
@@ -112,7 +112,7 @@ function pressed(event) {
     return;
   }
   const went = performance.now() - gone < 1500 && LETTERS[event.key];
-  gone = event.key === "g" && !went ? performance.now() : 0;
+  gone = event.key === "g" && !went ? performance.now() : -Infinity;
   if (went) location.hash = link(went);
   else if (event.key === "/") place().view === "search" ? $("view").querySelector("input")?.focus() : (location.hash = link("search"));
   else if (event.key === "?") help();

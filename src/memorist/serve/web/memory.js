@@ -46,6 +46,7 @@ function facts(one, {link}) {
 
 function actions(one, path, context) {
   const {user} = context, episode = one.origin === "source", current = !one.superseded_at;
+  const changeable = ["generated", "activated"].includes(one.state);
   const act = (what, done) => async () => {
     try {
       if (await what() !== false) { say(done); context.again(); }
@@ -69,9 +70,9 @@ function actions(one, path, context) {
     return false;
   };
   return h("p", {class: "row"},
-    episode && current && one.state === "active" && button("Change…", edit, "Saved."),
-    episode && current && one.state === "active" && button("Forget", () => remove(path, {user}), "Forgotten; it can be restored."),
-    episode && one.state === "forgotten" && button("Restore", () => post(`${path}/restore`, undefined, {user}), "Restored."),
+    episode && current && changeable && button("Change…", edit, "Saved."),
+    episode && current && changeable && button("Forget", () => remove(path, {user}), "Forgotten; it can be restored."),
+    episode && one.state === "deleted" && button("Restore", () => post(`${path}/restore`, undefined, {user}), "Restored."),
     !episode && one.origin !== "windows" && button("Undo the last change", () => post(`${path}/undo`, undefined, {user}), "Undone."),
     episode && button("Erase…", destroy, "", "bad"),
     h("a", {href: context.link("graph", {id: one.id})}, "See it in the graph"));
