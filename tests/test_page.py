@@ -313,7 +313,8 @@ def test_dark_and_light_are_readable(page, served):
         page.emulate_media(color_scheme=scheme)
         page.get_by_role("heading", level=1, name="What is known").wait_for()
         seen[scheme] = page.evaluate(CONTRAST)
-        picture(page, f"known-{scheme}")
+        if scheme == "dark":
+            picture(page, "known-dark")
     assert all(ratio >= 4.5 for ratios in seen.values() for ratio in ratios.values()), seen
     page.get_by_role("button", name="Theme: system").click()
     page.get_by_role("button", name="Theme: light").click()
