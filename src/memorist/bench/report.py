@@ -189,9 +189,7 @@ def stream_document(learned: Sequence[Learned], plan: Plan, command: str | None 
 
 def versions(systems: Iterable[str]) -> dict[str, str | None]:
     """The peers among systems, and which version of each is installed."""
-    return {
-        name: version_of(peer_named(name.removeprefix(PREFIX))) for name in systems if name.startswith(PREFIX)
-    }
+    return {name: version_of(peer_named(name.removeprefix(PREFIX))) for name in systems if name.startswith(PREFIX)}
 
 
 def machine() -> dict[str, object]:

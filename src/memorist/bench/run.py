@@ -19,9 +19,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 import memorist
 from memorist.bench.audit import Audit, audit
 from memorist.bench.judges import judge_named
-from memorist.bench.readers import READERS, Reader, Reading, check_reader, reader_named
 from memorist.bench.peers.known import PREFIX
 from memorist.bench.peers.system import open_peer
+from memorist.bench.readers import READERS, Reader, Reading, check_reader, reader_named
 from memorist.bench.records import Adding, Journal, Record, Setting
 from memorist.bench.rows import ALL, FAILED, Row, added_rows, rows_of
 from memorist.bench.suite import Corpus, Dataset, Outcome, Source, Suite, Task

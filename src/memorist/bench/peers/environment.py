@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -67,7 +68,7 @@ def install(peer: Peer, tell: Callable[[str], None]) -> str:
     for options in ([*peer.requires], ["--no-deps", *peer.alone] if peer.alone else []):
         if options:
             done([*pip, *options], peer)
-    main = (*peer.alone, *peer.requires)[0].partition("==")[0]
+    main = re.split("[=<>@ ]", (*peer.alone, *peer.requires)[0])[0]
     said = done([str(python_of(peer)), "-c", f"import importlib.metadata as m; print(m.version({main!r}))"], peer)
     found = {"version": said.strip(), "requires": [*peer.requires, *peer.alone]}
     (folder / INSTALLED).write_text(json.dumps(found), encoding="utf-8")

@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,8 @@ class Process:
                 encoding="utf-8",
             )
         self._lines: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
         told = self._hear("start")
         self.version = str(told.get("version"))
         self.durable = bool(told.get("durable", True))
@@ -97,14 +99,18 @@ class Process:
 
     def close(self) -> None:
         """Hang up; it has a moment to end by itself."""
-        pipes = (self._process.stdin, self._process.stdout)
+        self._end(grace=5)
+
+    def _end(self, grace: float) -> None:
+        if self._process.stdin is not None:
+            with suppress(OSError):  # what was still to be told has no listener
+                self._process.stdin.close()
         try:
-            if pipes[0] is not None:
-                pipes[0].close()
-            self._process.wait(5)
-        except (OSError, subprocess.TimeoutExpired):
+            self._process.wait(grace)
+        except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._listener.join()
 
     def _listen(self) -> None:
         out = self._process.stdout
@@ -144,8 +150,7 @@ class Process:
 
     def _broken(self, why: str) -> CannotRun:
         """The error to raise, with the peer's last words; it is ended."""
-        self._process.kill()
-        self._process.wait()
+        self._end(grace=0)
         last = self._said.read_text(encoding="utf-8", errors="replace").strip()[-TOLD:]
         said = last.splitlines()[-1] if last and "ended" in why else ""
         return CannotRun(f"{why}{f' ({said})' if said else ''}")

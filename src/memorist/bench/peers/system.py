@@ -45,6 +45,7 @@ class PeerSystem:
         self._data = self._folder / "data"
         self._data.mkdir(parents=True, exist_ok=True)
         self._items: dict[str, dict[str, Item]] = {}
+        self._warm: set[str] = set()
         self._process: Process | None = None
         self._broken: CannotRun | None = None
 
@@ -68,6 +69,9 @@ class PeerSystem:
         items = self._known(corpus)
         if not items:
             return Found((), "", Hits([], question), 0.0)
+        if corpus not in self._warm:
+            self._call("search", owner=corpus, question="warm up", k=1)
+            self._warm.add(corpus)
         before = sum(embedding_of(self.embedder))
         reply = self._call("search", owner=corpus, question=question, k=min(limits.wanted, len(items)))
         seconds = reply.seconds + sum(embedding_of(self.embedder)) - before

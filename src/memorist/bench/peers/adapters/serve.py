@@ -155,4 +155,4 @@ def stay_home() -> None:
             raise OSError(f"a peer may not connect to {address[0]}")
         real(self, address)
 
-    socket.socket.connect = connect  # type: ignore[method-assign]
+    socket.socket.connect = connect  # type: ignore[method-assign, assignment]
