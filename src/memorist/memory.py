@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
@@ -27,6 +28,7 @@ from memorist.lifecycle.jobs import CHANGED, settle
 from memorist.lifecycle.logged import Logged
 from memorist.lifecycle.organising import catch_up
 from memorist.lifecycle.reembed import reembed
+from memorist.lifecycle.usage import Usage
 from memorist.lifecycle.writing import Options, Run, Writing, logged
 from memorist.models.chat import ChatModel
 from memorist.models.embedder import Embedder, Identity
@@ -109,6 +111,8 @@ class Memory:
         self._organisers = (Windows(),)
         self._recipe_organisers = tuple(make() for make in recipe.organisers)
         self._views = Views(store)
+        self._usage = Usage(store)
+        weakref.finalize(self, self._usage.close)  # for whoever does not close
         self._recommender = Recommender(store, embedder)
         writers = tuple(make() for make in recipe.writers)
         self._writing = Writing(store, self._views, self._current, writers, clock, logged(store, clock))
@@ -202,9 +206,13 @@ class Memory:
         problems = tuple(self._store.check())
         return Verification(not problems, problems)
 
+    def flush(self) -> None:
+        """Write down at once how often cubes were recalled; a moment later it would happen by itself."""
+        self._usage.flush()
+
     def doctor(self) -> list[Check]:
         """What works here, and what to do about the rest."""
-        return diagnose(self._store, self._embedder)
+        return diagnose(self._store, self._embedder, self._usage.problem)
 
     def now(self) -> datetime:
         """The time by this memory's clock, in UTC."""
@@ -322,6 +330,7 @@ class Memory:
 
     def close(self) -> None:
         """Let go of the file. Closing is never needed for safety."""
+        self._usage.close()
         self._store.close()
 
     def __enter__(self) -> Memory:
@@ -458,7 +467,9 @@ class ScopedMemory:
         memory = self._memory
         text = question_of(query)
         memory.settle(self.scope)
-        return memory._steadily(partial(self._recalled, (text, query), limits, selection, now))
+        found = memory._steadily(partial(self._recalled, (text, query), limits, selection, now))
+        memory._usage.record(self.scope, found[1], utc(memory._clock()))
+        return found
 
     def _recalled(
         self, question: tuple[str, str], limits: Limits, selection: Selection, now: datetime, embedder: Embedder

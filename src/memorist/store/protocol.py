@@ -269,6 +269,14 @@ class HeaderChange:
 
 
 @dataclass(frozen=True, slots=True)
+class Recalled:
+    """How often a cube was recalled, and when last."""
+
+    times: int
+    last: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Features:
     """Columns for n rows. `counts` [n, terms] and `lengths` [n] are for BM25, with the statistics of the owner.
 
@@ -523,6 +531,10 @@ class Store(ReplyLog, Protocol):
 
     def history(self, scope: Scope, id: str) -> list[tuple[datetime, str, Cube]]:
         """What happened to a cube and its other versions: (when, what, cube), oldest first."""
+        ...
+
+    def used(self, scope: Scope, counts: Mapping[int, Recalled]) -> None:
+        """Add to how often cubes were recalled, by row. No change that caches or organisers would have to see."""
         ...
 
     def versions(self, scope: Scope, id: str) -> list[Cube]:

@@ -29,6 +29,7 @@ from memorist.store import (
     refresh,
     replies,
     turns,
+    usage,
 )
 from memorist.store.check import check
 from memorist.store.connection import Database, copy_whole
@@ -48,6 +49,7 @@ from memorist.store.protocol import (
     Key,
     Organised,
     Passage,
+    Recalled,
     Reembedding,
     Rows,
     Searcher,
@@ -257,6 +259,11 @@ class SQLiteStore:
             if rows:
                 life.move(db, owner, rows, "expire", now, kinds)
             return len(rows)
+
+    def used(self, scope: Scope, counts: Mapping[int, Recalled]) -> None:
+        """Add to how often cubes were recalled."""
+        with self._database.writing() as db:
+            usage.count(db, owner_of(db, scope, create=False), counts)
 
     def erase(self, scope: Scope, ids: Sequence[str], kinds: Sequence[str]) -> Erased:
         """Destroy cubes, their versions and everything derived from them. The bytes are gone after `compact`."""
