@@ -34,6 +34,7 @@ from memorist.models.chat import ChatModel
 from memorist.models.embedder import Embedder, Identity
 from memorist.models.known import embedder_named, embedder_of
 from memorist.models.reranker import Reranker, reranker_named
+from memorist.organise.attempts import Outcomes
 from memorist.organise.concepts import NAME as CONCEPTS
 from memorist.organise.concepts import Abstraction, Concept, Concepts
 from memorist.organise.extract.openie import match
@@ -46,6 +47,7 @@ from memorist.organise.protocol import Around, RecipeOrganiser
 from memorist.organise.summaries import Summaries
 from memorist.organise.windows import Windows
 from memorist.recall.associate import Associate
+from memorist.recall.hint import Hint, hint
 from memorist.recall.names import unheard
 from memorist.recall.neighbourhood import Neighbourhood, neighbourhood
 from memorist.recall.pool import Limits, Query, run
@@ -604,6 +606,25 @@ class ScopedMemory:
         An episode is a solved problem when its metadata have `problem`, `program` and `cues`. Raises InputError.
         """
         return self.learned().selected(texts_of(cues, "cues"), whole("k", k))
+
+    def hint(
+        self, problem: str, *, k: int = 5, failed: str | None = None, model: ChatModel | str | None = None
+    ) -> Hint:
+        """Lessons and concepts from this memory's solved problems that may help with a new one, at most `k` of each.
+
+        With a `model` (default: that of `Memory.open`) it picks from the nearest; "extractive" is none. `failed` is an
+        attempt that did not solve it. Pass `Hint.hinted` on with the next attempt. Raises InputError.
+        """
+        memory, seen = self._memory, question_of(problem)
+        memory._settle(self.scope, (Outcomes(),))
+        reader = memory._model if model is None else model_named(model, memory._place)
+
+        def logged(rows: Sequence[int]) -> ChatModel:
+            assert reader is not None
+            return Logged(reader, memory._store, self.scope, "hint", rows, memory._clock)
+
+        asked = None if reader is None else logged
+        return hint(seen, whole("k", k), partial(memory._views.of, self.scope), memory._current(), asked, failed)
 
     def learned(self) -> Concepts:
         """All concepts of this memory, and the traces that they were abstracted from."""

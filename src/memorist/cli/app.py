@@ -36,6 +36,7 @@ GROUPS: Mapping[str, Mapping[str, App | Callable[..., int]]] = {
         "search": read.search,
         "ask": read.ask,
         "recommend": read.recommend,
+        "hint": read.hint,
         "list": read.list_,
         "get": read.get,
         "history": read.history,
