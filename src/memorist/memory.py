@@ -28,6 +28,7 @@ from memorist.lifecycle.jobs import CHANGED, settle
 from memorist.lifecycle.logged import Logged
 from memorist.lifecycle.organising import catch_up
 from memorist.lifecycle.reembed import reembed
+from memorist.lifecycle.time_machine import TimeMachine
 from memorist.lifecycle.usage import Usage
 from memorist.lifecycle.writing import Options, Run, Writing, logged
 from memorist.models.chat import ChatModel
@@ -72,7 +73,7 @@ from memorist.results import (
 from memorist.sources import FileOptions, from_document, from_messages, read, split_long
 from memorist.sources.checked import checked
 from memorist.states import Verb
-from memorist.store.protocol import INDEX, Job, Reembedding, Rows, Searcher, Selection, Store
+from memorist.store.protocol import INDEX, Job, Reembedding, RolledBack, Rows, Searcher, Selection, Snapshot, Store
 from memorist.store.reply_log import Spent, together
 from memorist.store.sqlite import SQLiteStore
 from memorist.store.views import Views
@@ -764,6 +765,35 @@ class ScopedMemory:
         memory = self._memory
         memory._store.move(self.scope, ids_of(id), verb, utc(memory._clock()), (INDEX,))
         memory.settle(self.scope)
+
+    def snapshot(self, name: str) -> Snapshot:
+        """Keep this user's memory as it is under a name, to come back to with `rollback`.
+
+        Raises InputError for a scope of one agent or session, or StateError for a name that is taken.
+        """
+        return self._time_machine.take(name)
+
+    def rollback(self, name: str) -> RolledBack:
+        """Make this user's memory what it was when a snapshot was taken: all cubes, and so every search.
+
+        What came later is put aside: adding it again brings it back, and rolling back to the snapshot `before` in the
+        result undoes all of it. What was erased stays erased. Raises NotFound, or StateError when the store was
+        re-embedded or a cube frozen since.
+        """
+        return self._time_machine.rollback(name)
+
+    def snapshots(self) -> list[Snapshot]:
+        """This user's snapshots, oldest first."""
+        return self._time_machine.list()
+
+    def drop_snapshot(self, name: str) -> None:
+        """Delete a snapshot; the memory stays as it is. Raises NotFound."""
+        self._time_machine.drop(name)
+
+    @property
+    def _time_machine(self) -> TimeMachine:
+        memory = self._memory
+        return TimeMachine(memory._store, self.scope, memory._clock, partial(memory.settle, self.scope))
 
     def erase(self, id: str | Sequence[str], *, backups: Sequence[str | Path] = ()) -> Erasure:
         """Destroy cubes, all their versions and everything derived from them, also in the named backups.

@@ -21,6 +21,8 @@ WINDOWS = "windows"
 def demand(db: sqlite3.Connection, header: Mapping[str, Any], verb: Verb) -> None:
     """Raises StateError when a cube (its row, id, state, origin, superseded_at) cannot take this move."""
     id, origin = header["id"], header["origin"]
+    if header["aside"] is not None:
+        raise StateError(f"{id} came after what this memory was rolled back to; add it again, or roll back to before")
     if origin == WINDOWS or (origin != SOURCE and verb in ("forget", "restore")):
         raise StateError(f"{id} was derived by {origin}; {verb} the episodes it comes from")
     moved(id, header["state"], verb)

@@ -269,6 +269,27 @@ class HeaderChange:
 
 
 @dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A memory as it was: its name, when it was taken, and how many episodes were recalled then. What was erased since
+    does not count."""
+
+    name: str
+    at: datetime
+    episodes: int
+
+
+@dataclass(frozen=True, slots=True)
+class RolledBack:
+    """What going back to a snapshot did: how many episodes changed back, how many later ones were put aside, and the
+    snapshot that takes it back."""
+
+    name: str
+    changed: int
+    aside: int
+    before: str
+
+
+@dataclass(frozen=True, slots=True)
 class Recalled:
     """How often a cube was recalled, and when last."""
 
@@ -531,6 +552,29 @@ class Store(ReplyLog, Protocol):
 
     def history(self, scope: Scope, id: str) -> list[tuple[datetime, str, Cube]]:
         """What happened to a cube and its other versions: (when, what, cube), oldest first."""
+        ...
+
+    def snapshot(self, scope: Scope, name: str, now: datetime) -> Snapshot:
+        """Keep an owner's memory as it is under a name; one transaction. Raises StateError for a name that is taken."""
+        ...
+
+    def snapshots(self, scope: Scope) -> list[Snapshot]:
+        """An owner's snapshots, oldest first."""
+        ...
+
+    def drop_snapshot(self, scope: Scope, name: str) -> None:
+        """Delete a snapshot. Raises NotFound."""
+        ...
+
+    def rollback(self, scope: Scope, name: str, now: datetime, kinds: Sequence[str]) -> RolledBack:
+        """Make an owner's memory what it was, in one transaction, after a snapshot of what it is.
+
+        All cubes of then, their headers, versions, lineage, links and features are as they were, and a search finds
+        what it found. Later ones are put aside: in no index and no dump, and in no list; adding one again brings it
+        back, and so does going back to the snapshot before. What was erased stays erased: copies go with it, and what
+        was derived from it is derived anew without it. Usage, replies and events stay as they are.
+        Raises NotFound, or StateError when the embedder is another one or a cube was frozen since.
+        """
         ...
 
     def used(self, scope: Scope, counts: Mapping[int, Recalled]) -> None:

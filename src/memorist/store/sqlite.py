@@ -28,6 +28,7 @@ from memorist.store import (
     reembedding,
     refresh,
     replies,
+    snapshots,
     turns,
     usage,
 )
@@ -51,9 +52,11 @@ from memorist.store.protocol import (
     Passage,
     Recalled,
     Reembedding,
+    RolledBack,
     Rows,
     Searcher,
     Selection,
+    Snapshot,
     Stretch,
     Turn,
     Unorganised,
@@ -97,6 +100,9 @@ class SQLiteStore:
                     added.append(draft.id)
                     rows.append(row)
                     row += 1
+                elif back := snapshots.brought_back(db, owner, draft.id, now, revision):
+                    added.append(draft.id)
+                    rows.append(back)
             return added, jobs.create(db, owner, kinds, rows) if rows else 0
 
     def index(self, job: Job, vectors: Mapping[int, Vectors], organised: Organised, now: datetime) -> bool:
@@ -222,7 +228,10 @@ class SQLiteStore:
             )
             row = next_row(db)
             if not insert_episode(db, draft, owner, row, found["position"], found["row"], now, revision):
-                raise StateError(f"{old} already was updated to this text at this time")
+                back = snapshots.brought_back(db, owner, draft.id, now, revision, found["row"])
+                if back is None:
+                    raise StateError(f"{old} already was updated to this text at this time")
+                row = back
             touched = derived.close_over(db, [found["row"]], revision)
             jobs.create(db, owner, kinds, [row, *touched])
             return draft.id
@@ -259,6 +268,26 @@ class SQLiteStore:
             if rows:
                 life.move(db, owner, rows, "expire", now, kinds)
             return len(rows)
+
+    def snapshot(self, scope: Scope, name: str, now: datetime) -> Snapshot:
+        """Keep an owner's memory as it is under a name."""
+        with self._database.writing() as db:
+            return snapshots.take(db, owner_of(db, scope, create=True), name, now)
+
+    def snapshots(self, scope: Scope) -> list[Snapshot]:
+        """An owner's snapshots, oldest first."""
+        with self._database.reading() as db:
+            return snapshots.listed(db, owner_of(db, scope, create=False))
+
+    def drop_snapshot(self, scope: Scope, name: str) -> None:
+        """Delete a snapshot."""
+        with self._database.writing() as db:
+            snapshots.drop(db, owner_of(db, scope, create=False), name)
+
+    def rollback(self, scope: Scope, name: str, now: datetime, kinds: Sequence[str]) -> RolledBack:
+        """Make an owner's memory what it was."""
+        with self._database.writing() as db:
+            return snapshots.rollback(db, owner_of(db, scope, create=False), name, now, kinds)
 
     def used(self, scope: Scope, counts: Mapping[int, Recalled]) -> None:
         """Add to how often cubes were recalled."""
@@ -402,7 +431,7 @@ class SQLiteStore:
         """What happened to a cube and its other versions, oldest first."""
         with self._database.reading() as db:
             owner = owner_of(db, scope, create=False)
-            rows = erasure.versions(db, [int(header_of(db, scope, owner, id)["row"])])
+            rows = erasure.shown(db, erasure.versions(db, [int(header_of(db, scope, owner, id)["row"])]))
             happened: list[tuple[datetime, str, Cube]] = []
             known = list(load(db, scope, owner, erasure.in_turn(db, rows)).items())
             for place, (row, cube) in enumerate(known):
@@ -418,7 +447,7 @@ class SQLiteStore:
         """All versions of a cube, oldest first."""
         with self._database.reading() as db:
             owner = owner_of(db, scope, create=False)
-            rows = erasure.versions(db, [int(header_of(db, scope, owner, id)["row"])])
+            rows = erasure.shown(db, erasure.versions(db, [int(header_of(db, scope, owner, id)["row"])]))
             return list(load(db, scope, owner, erasure.in_turn(db, rows)).values())
 
     def scopes(self) -> Iterator[tuple[Scope, int]]:
@@ -615,7 +644,7 @@ def insert_episode(
 def header_of(db: sqlite3.Connection, scope: Scope, owner: int, id: str) -> dict[str, Any]:
     """State of a cube of this scope. Raises NotFound."""
     sql, values = narrowed(scope, owner)
-    names = ("row", "id", "state", "origin", "position", "valid_from", "recorded_at", "superseded_at")
+    names = ("row", "id", "state", "origin", "position", "valid_from", "recorded_at", "superseded_at", "aside")
     known = id.encode("utf-8", "replace").decode() if isinstance(id, str) else ""
     found = db.execute(f"SELECT {', '.join(names)} FROM cubes WHERE id = ? AND {sql}", (known, *values)).fetchone()
     if found is None:
