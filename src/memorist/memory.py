@@ -759,7 +759,8 @@ class ScopedMemory:
     def cubes(self) -> Cubes:
         """The life of cubes: archive, activate, freeze, thaw, describe, and their versions."""
         memory = self._memory
-        return Cubes(memory._store, self.scope, memory._clock, partial(memory.settle, self.scope))
+        settle = partial(memory.settle, self.scope)
+        return Cubes(memory._store, self.scope, memory._clock, settle, memory._current)
 
     def _move(self, id: str | Sequence[str], verb: Verb) -> None:
         memory = self._memory

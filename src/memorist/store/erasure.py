@@ -85,7 +85,16 @@ def erase(db: sqlite3.Connection, owner: int, rows: Sequence[int]) -> tuple[Eras
     db.execute("CREATE TEMP TABLE IF NOT EXISTS doomed (row INTEGER PRIMARY KEY)")
     db.execute("DELETE FROM doomed")
     db.executemany("INSERT INTO doomed VALUES (?)", [(row,) for row in doomed])
+    widowed = fetch_in(
+        db,
+        "SELECT DISTINCT l.source FROM links l JOIN cubes c ON c.row = l.source WHERE l.kind = 'merged'"
+        " AND c.state = 'merged' AND l.target IN ({})",
+        doomed,
+    )
     db.execute("DELETE FROM cubes WHERE row IN (SELECT row FROM doomed)")
+    back = [row for (row,) in widowed if row not in set(doomed)]
+    db.executemany("UPDATE cubes SET state = 'activated' WHERE row = ?", [(row,) for row in back])
+    touched = sorted({*touched, *back})
     counts["jobs"] = jobs.drop_rows(db, owner, set(doomed))
     db.execute("UPDATE owners SET epoch = epoch + 1 WHERE owner = ?", (owner,))
     texts = [text for _, _, origin, text in headers if origin == "source"]

@@ -269,6 +269,22 @@ class HeaderChange:
 
 
 @dataclass(frozen=True, slots=True)
+class Composition:
+    """Cubes made of others. `texts` are what the originals said when it was made, and `verb` is what becomes of them:
+    `fuse`, `archive` (they were split), or None (they stay). The store fills in the cubes' members: all episodes behind
+    the originals. The cubes have this `speaker` and `header`."""
+
+    originals: tuple[str, ...]
+    texts: tuple[str, ...]
+    cubes: tuple[Derived, ...]
+    verb: Verb | None
+    speaker: str | None
+    header: HeaderChange
+    embedder: Identity
+    """Whose vectors the cubes have."""
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """A memory as it was: its name, when it was taken, and how many episodes were recalled then. What was erased since
     does not count."""
@@ -552,6 +568,15 @@ class Store(ReplyLog, Protocol):
 
     def history(self, scope: Scope, id: str) -> list[tuple[datetime, str, Cube]]:
         """What happened to a cube and its other versions: (when, what, cube), oldest first."""
+        ...
+
+    def compose(self, scope: Scope, composition: Composition, now: datetime, kinds: Sequence[str]) -> None:
+        """Write what was made of other cubes, and move these; one transaction.
+
+        The originals have links of the kind `merged` or `split` to it. `undo` archives it and brings them back. When
+        one of them leaves the living or is erased, it goes, and the others come back. Raises NotFound, StateError, or
+        EmbedderMismatch after a change of embedder; then nothing is changed.
+        """
         ...
 
     def snapshot(self, scope: Scope, name: str, now: datetime) -> Snapshot:

@@ -177,7 +177,7 @@ CREATE TABLE usage (
 
 TIME = """
 -- Snapshots of an owner's memory: `top` is the highest row then, `marks` and `jobs` are as they were (JSON), `touched`
--- are rows that lost a neighbour to an erase since. A row that a roll-back took out of sight has the snapshot in `aside`.
+-- are rows that lost a neighbour to an erase since. A row that a roll-back took out of sight has a snapshot in `aside`.
 ALTER TABLE cubes ADD COLUMN aside INTEGER;
 CREATE TABLE snapshots (
   snapshot INTEGER PRIMARY KEY AUTOINCREMENT, owner INTEGER NOT NULL REFERENCES owners, name TEXT NOT NULL,

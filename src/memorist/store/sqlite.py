@@ -20,6 +20,7 @@ from memorist.states import CHANGEABLE, Verb, unchangeable
 from memorist.store import (
     access,
     archive,
+    composing,
     derived,
     erasure,
     extractions,
@@ -42,6 +43,7 @@ from memorist.store.protocol import (
     INDEX,
     Attempt,
     Changes,
+    Composition,
     Draft,
     Erased,
     Extracted,
@@ -233,6 +235,7 @@ class SQLiteStore:
                     raise StateError(f"{old} already was updated to this text at this time")
                 row = back
             touched = derived.close_over(db, [found["row"]], revision)
+            life.release(db, owner, life.over(db, [found["row"]]), now, kinds)
             jobs.create(db, owner, kinds, [row, *touched])
             return draft.id
 
@@ -268,6 +271,13 @@ class SQLiteStore:
             if rows:
                 life.move(db, owner, rows, "expire", now, kinds)
             return len(rows)
+
+    def compose(self, scope: Scope, composition: Composition, now: datetime, kinds: Sequence[str]) -> None:
+        """Write what was made of other cubes, and move these."""
+        with self._database.writing() as db:
+            owner = owner_of(db, scope, create=False)
+            headers = [header_of(db, scope, owner, id) for id in composition.originals]
+            composing.compose(db, owner, headers, composition, now, kinds)
 
     def snapshot(self, scope: Scope, name: str, now: datetime) -> Snapshot:
         """Keep an owner's memory as it is under a name."""
@@ -319,7 +329,10 @@ class SQLiteStore:
                 raise StateError(f"{id} is an episode; to change it use update, to hide it forget")
             if found["state"] not in CHANGEABLE:
                 raise unchangeable(id, found["state"], "be undone")
-            derived.undo(db, owner, int(found["row"]), now, next_revision(db, owner))
+            if found["origin"] == life.COMPOSED:
+                composing.undo(db, owner, int(found["row"]), now, (INDEX,))
+            else:
+                derived.undo(db, owner, int(found["row"]), now, next_revision(db, owner))
 
     def compact(self, texts: Sequence[str]) -> int:
         """Rewrite the file without free space; returns how many of the texts' bytes are still found."""
