@@ -54,7 +54,7 @@ GROUPS: Mapping[str, Mapping[str, App | Callable[..., int]]] = {
         "doctor": store.doctor,
         "scopes": store.scopes,
     },
-    "Serve": {"serve": serve.serve, "keys": serve.keys},
+    "Serve": {"serve": serve.serve, "mcp": serve.mcp, "keys": serve.keys},
     "What a model writes": {
         "organise": organise.organise,
         "work": organise.work,

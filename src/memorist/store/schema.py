@@ -175,6 +175,26 @@ CREATE TABLE usage (
 );
 """
 
+PAYLOADS = """
+-- Tensors of cubes that are not text: a safetensors file, named by the sha256 of its bytes, in parts.
+-- Each owner has its own, and the last cube that has it takes it along, whoever removes that cube.
+ALTER TABLE cubes ADD COLUMN payload TEXT;
+CREATE INDEX cubes_payload ON cubes (owner, payload) WHERE payload IS NOT NULL;
+CREATE TABLE payloads (
+  owner INTEGER NOT NULL REFERENCES owners, sha256 TEXT NOT NULL, part INTEGER NOT NULL, bytes BLOB NOT NULL,
+  PRIMARY KEY (owner, sha256, part)
+);
+CREATE TRIGGER payload_goes_with_its_last_cube AFTER DELETE ON cubes WHEN OLD.payload IS NOT NULL BEGIN
+  DELETE FROM payloads WHERE owner = OLD.owner AND sha256 = OLD.payload
+  AND NOT EXISTS (SELECT 1 FROM cubes WHERE owner = OLD.owner AND payload = OLD.payload);
+END;
+CREATE TRIGGER payload_goes_when_its_last_cube_has_another AFTER UPDATE OF payload ON cubes
+WHEN OLD.payload IS NOT NULL AND OLD.payload IS NOT NEW.payload BEGIN
+  DELETE FROM payloads WHERE owner = OLD.owner AND sha256 = OLD.payload
+  AND NOT EXISTS (SELECT 1 FROM cubes WHERE owner = OLD.owner AND payload = OLD.payload);
+END;
+"""
+
 TIME = """
 -- Snapshots of an owner's memory: `top` is the highest row then, `marks` and `jobs` are as they were (JSON), `touched`
 -- are rows that lost a neighbour to an erase since. A row that a roll-back took out of sight has a snapshot in `aside`.
@@ -215,7 +235,7 @@ CREATE INDEX snapshot_links_source ON snapshot_links (source);
 CREATE INDEX snapshot_links_target ON snapshot_links (target);
 """
 
-MIGRATIONS: tuple[str, ...] = (CREATE, MARKS, REPLIES, FACTS, BESIDE, KEYS, QUEUE, LIFE, TIME)
+MIGRATIONS: tuple[str, ...] = (CREATE, MARKS, REPLIES, FACTS, BESIDE, KEYS, QUEUE, LIFE, PAYLOADS, TIME)
 """MIGRATIONS[n] takes version n to n + 1; version 0 is the empty file."""
 
 VERSION = len(MIGRATIONS)
