@@ -175,7 +175,27 @@ CREATE TABLE usage (
 );
 """
 
-MIGRATIONS: tuple[str, ...] = (CREATE, MARKS, REPLIES, FACTS, BESIDE, KEYS, QUEUE, LIFE)
+PAYLOADS = """
+-- Tensors of cubes that are not text: a safetensors file, named by the sha256 of its bytes, in parts.
+-- Each owner has its own, and the last cube that has it takes it along, whoever removes that cube.
+ALTER TABLE cubes ADD COLUMN payload TEXT;
+CREATE INDEX cubes_payload ON cubes (owner, payload) WHERE payload IS NOT NULL;
+CREATE TABLE payloads (
+  owner INTEGER NOT NULL REFERENCES owners, sha256 TEXT NOT NULL, part INTEGER NOT NULL, bytes BLOB NOT NULL,
+  PRIMARY KEY (owner, sha256, part)
+);
+CREATE TRIGGER payload_goes_with_its_last_cube AFTER DELETE ON cubes WHEN OLD.payload IS NOT NULL BEGIN
+  DELETE FROM payloads WHERE owner = OLD.owner AND sha256 = OLD.payload
+  AND NOT EXISTS (SELECT 1 FROM cubes WHERE owner = OLD.owner AND payload = OLD.payload);
+END;
+CREATE TRIGGER payload_goes_when_its_last_cube_has_another AFTER UPDATE OF payload ON cubes
+WHEN OLD.payload IS NOT NULL AND OLD.payload IS NOT NEW.payload BEGIN
+  DELETE FROM payloads WHERE owner = OLD.owner AND sha256 = OLD.payload
+  AND NOT EXISTS (SELECT 1 FROM cubes WHERE owner = OLD.owner AND payload = OLD.payload);
+END;
+"""
+
+MIGRATIONS: tuple[str, ...] = (CREATE, MARKS, REPLIES, FACTS, BESIDE, KEYS, QUEUE, LIFE, PAYLOADS)
 """MIGRATIONS[n] takes version n to n + 1; version 0 is the empty file."""
 
 VERSION = len(MIGRATIONS)
