@@ -501,8 +501,16 @@ class ScopedMemory:
             visible=self._visible(selection),
             now=now,
             limits=limits,
+            model=self._recogniser(),
         )
         return asked, memory._store.search(self.scope, selection)
+
+    def _recogniser(self) -> Callable[[Sequence[int]], ChatModel] | None:
+        """The memory's model for a recall that rests on some rows."""
+        memory, model = self._memory, self._memory._model
+        if model is None:
+            return None
+        return lambda rows: Logged(model, memory._store, self.scope, "recall", rows, memory._clock)
 
     def _visible(self, selection: Selection) -> Callable[[str], Rows | None]:
         """Which cubes of an origin a search may see."""

@@ -1,6 +1,7 @@
 """`memorist bench reference`: HippoRAG's own implementation and ours, on the same passages, triples and vectors.
 
-Theirs runs in an environment of its own (`reference_peer.py`). Neither an embedder nor a language model is in the times.
+Theirs runs in an environment of its own (`reference_peer.py`). Neither an embedder nor a language model is in the
+times.
 """
 
 from __future__ import annotations
