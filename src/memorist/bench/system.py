@@ -15,7 +15,7 @@ from typing import Protocol
 from memorist.bench.suite import Corpus, Item
 from memorist.bench.vectors import Remembering
 from memorist.cube import Observation
-from memorist.errors import InputError
+from memorist.errors import InputError, MemoristError, ModelMissing
 from memorist.memory import Memory, ScopedMemory
 from memorist.models.embedder import Embedder
 from memorist.models.known import DEFAULT, embedder_named
@@ -25,6 +25,10 @@ from memorist.results import Hit, Hits
 
 WHEN = datetime(2025, 1, 1, tzinfo=timezone.utc)
 """When it is, for data that know no time: a run next year gives the same numbers."""
+
+
+class CannotRun(MemoristError):
+    """A system cannot be run here, or it broke; the message is the reason. The others go on without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,10 @@ class RecipeSystem:
         self._openie = openie
         self._path = folder / "memory.db"
         self._now = WHEN
-        self._memory = Memory.open(self._path, embedder=self.embedder, recipe=recipe, clock=lambda: self._now)
+        try:
+            self._memory = Memory.open(self._path, embedder=self.embedder, recipe=recipe, clock=lambda: self._now)
+        except ModelMissing as error:
+            raise CannotRun(str(error)) from error
         self._warm: set[str] = set()
 
     def add(self, corpora: Sequence[Corpus], progress: Callable[[int], None]) -> Added:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from memorist.states import LIVING
+from memorist.store import payloads
 from memorist.store.living import ALIVE, among
 
 QUERIES = (
@@ -78,6 +79,7 @@ def problems_of(db: sqlite3.Connection, dimension: int) -> list[str]:
         problems += [sentence.format(id) for id in found[:SHOWN]]
         if len(found) > SHOWN:
             problems.append(f"… and {len(found) - SHOWN} more like this")
+    problems += payloads.problems(db)
     wrong = "SELECT COUNT(*) FROM features WHERE length(vector) != :size OR length(vectors) % :size != 0"
     (number,) = db.execute(wrong, {"size": 2 * dimension}).fetchone()
     if number:
