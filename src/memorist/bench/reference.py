@@ -157,6 +157,7 @@ def theirs(given: Given, embedder: Timed, python: Path, folder: Path) -> list[Ro
             try:
                 result = answered(listener, peer, embedder)
             except EOFError:
+                peer.wait()  # until it has said why
                 last = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
                 raise InputError(f"the reference failed; has {python} hipporag installed? It said:\n{last}") from None
             finally:
