@@ -310,8 +310,10 @@ def test_a_ready_made_extraction_is_matched_kept_and_counted(tmp_path, written):
     with opened(tmp_path / "a.db") as memory:
         ana = memory.scope(user="ana")
         (id,) = ana.add([message("Ana\nShe was born.")]).ids
-        found = ana.extract(file)
+        seen = []
+        found = ana.extract(file, progress=lambda *done: seen.append(done))
         assert (found.episodes, found.facts, found.passages, found.unmatched) == (1, 1, 3, 2)
+        assert seen[-1] == (1, 1)
         assert found.rejected == {"not three parts": 1, "not a list": 2}
         assert [cube.text for cube in ana.list(origin=ORIGIN)] == ["Ana – born in – Evora"]
         assert ana.extract(file).episodes == 0
@@ -433,3 +435,19 @@ def test_a_small_local_model_chooses_facts(choosing):
         hits = memory.scope(user="ana").search(QUESTION, k=2)
         assert len(hits) == 2
         assert all("recognised" not in hit.why for hit in hits)
+
+
+def test_a_rebuild_elsewhere_asks_no_model(tmp_path, written):
+    model = ScriptedModel(reply(["Ana", "born in", "Evora"]), reply(["Ana", "has", "Miso"]))
+    with opened(tmp_path / "a.db") as memory:
+        ana = memory.scope(user="ana")
+        ana.add([message("She was born."), message("She has a cat.")])
+        ana.extract(model=model)
+        said = {cube.text for cube in ana.list(origin=ORIGIN)}
+        memory.export(tmp_path / "a.jsonl")
+    with opened(tmp_path / "b.db") as memory:
+        memory.restore(tmp_path / "a.jsonl")
+        ana = memory.scope(user="ana")
+        assert {cube.text for cube in ana.list(origin=ORIGIN)} == said == {"Ana – born in – Evora", "Ana – has – Miso"}
+        assert ana.extract(model=model).calls == 0
+        assert len(model.requests) == 2
