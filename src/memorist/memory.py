@@ -429,8 +429,8 @@ class ScopedMemory:
 
         They replace what was extracted of these episodes before, and stay in the log, so that a rebuild needs no file
         and no call. A broken fact is rejected by itself, and counted. `calls` and `tokens` are the most that the model
-        may take; `progress` is told how many episodes are read (of a file: in the graph), and of how many. Raises InputError for a file of
-        another form, for both or neither of file and model, and ModelMissing.
+        may take; `progress` is told how many episodes are read (of a file: in the graph), and of how many. Raises
+        InputError for a file of another form, for both or neither of file and model, and ModelMissing.
         """
         memory = self._memory
         if openie is not None and model is None:
