@@ -195,6 +195,15 @@ WHEN OLD.payload IS NOT NULL AND OLD.payload IS NOT NEW.payload BEGIN
 END;
 """
 
+COLUMNS = """
+-- What the fact graph keeps of an episode has another form now: it is derived anew when next asked for.
+UPDATE cubes SET state = 'deleted' WHERE origin = 'graph';
+DELETE FROM marks WHERE organiser = 'graph';
+
+-- What organisers look for after their mark; by cubes_changed they would pass over all that was derived since.
+CREATE INDEX cubes_said ON cubes (owner, revision) WHERE origin = 'source' AND kind = 'text';
+"""
+
 TIME = """
 -- Snapshots of an owner's memory: `top` is the highest row then, `marks` and `jobs` are as they were (JSON), `touched`
 -- are rows that lost a neighbour to an erase since. A row that a roll-back took out of sight has a snapshot in `aside`.
@@ -235,7 +244,7 @@ CREATE INDEX snapshot_links_source ON snapshot_links (source);
 CREATE INDEX snapshot_links_target ON snapshot_links (target);
 """
 
-MIGRATIONS: tuple[str, ...] = (CREATE, MARKS, REPLIES, FACTS, BESIDE, KEYS, QUEUE, LIFE, PAYLOADS, TIME)
+MIGRATIONS: tuple[str, ...] = (CREATE, MARKS, REPLIES, FACTS, BESIDE, KEYS, QUEUE, LIFE, PAYLOADS, COLUMNS, TIME)
 """MIGRATIONS[n] takes version n to n + 1; version 0 is the empty file."""
 
 VERSION = len(MIGRATIONS)
