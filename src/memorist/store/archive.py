@@ -42,7 +42,7 @@ WORDS: Mapping[str, tuple[str, ...]] = {
 
 
 def dump(db: sqlite3.Connection, owner: int | None = None) -> Iterator[dict[str, Any]]:
-    """The embedder, each episode in order of arrival, what was extracted of them and composed, cubes that are not text, the
+    """The embedder, each episode in order of arrival, what was read in and made of them, cubes that are not text, the
     reply log. Other derived cubes are not dumped: they are rebuilt. With an `owner`, only its own, without the logs.
 
     Times are microseconds since 1970 UTC, vectors base64 of float16.
