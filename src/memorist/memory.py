@@ -21,6 +21,7 @@ from memorist.doctor import diagnose
 from memorist.errors import EmbedderMismatch, InputError, ModelMissing, RecordError, StateError, brief
 from memorist.lifecycle.agent import AgentTools
 from memorist.lifecycle.browse import Browse
+from memorist.lifecycle.composing import embed_composed
 from memorist.lifecycle.cubes import Cubes, ids_of
 from memorist.lifecycle.extracting import Budget, read_episodes
 from memorist.lifecycle.facts import conflicts_of, reopen
@@ -185,6 +186,7 @@ class Memory:
         any of its records is broken."""
         added = self._store.restore(read_archive(path_of(archive)), (INDEX,))
         for scope, _ in self.scopes():
+            embed_composed(self._store, scope, self._current())
             self.settle(scope)
         return added
 

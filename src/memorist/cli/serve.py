@@ -43,8 +43,6 @@ def serve(
         How to recall: default, lexical, dense, …
     largest
         The largest request in bytes (default: 10000000).
-    reports
-        A folder of reports of memorist bench that the page shows.
     upstream
         A model behind /v1/chat/completions and /v1/responses: the address of an endpoint of OpenAI's protocol, such as
         http://localhost:8080/v1 (its key in $MEMORIST_UPSTREAM_KEY), or a name, such as local:smollm2-135m.
@@ -52,6 +50,8 @@ def serve(
         How long it may say nothing (default: 600).
     memory_budget
         Tokens of memories that are added to a chat (default: 1500).
+    reports
+        A folder of reports of memorist bench that the page shows.
     """
     try:
         from memorist.serve.run import Chat, run
@@ -62,8 +62,7 @@ def serve(
     if reports is not None and not reports.is_dir():
         raise InputError(f"--reports {reports} is not a folder; name one that holds what memorist bench --json wrote")
     with options.opened(create=True, recipe=recipe) as memory:
-        chat = Chat(upstream, upstream_seconds, memory_budget)
-        run(memory, host, port, largest=largest, chat=chat, folder=reports)
+        run(memory, host, port, largest=largest, chat=Chat(upstream, upstream_seconds, memory_budget), folder=reports)
     return OK
 
 

@@ -36,8 +36,8 @@ def build(
 
     `open_without_keys` admits everyone for as long as the store has no key: for this machine alone. `largest` is the
     limit of a request's body in bytes. `upstream` is the model behind OpenAI's protocol, to which up to `budget` tokens
-    of memories are given; without one there is no such door. `folder` holds
-    reports of benchmarks to show.
+    of memories are given; without one there is no such door. `folder` holds reports of
+    benchmarks to show.
     """
     agents = mcp.http_server(memory)
 

@@ -599,6 +599,10 @@ class Store(ReplyLog, Browsing, Protocol):
         """
         ...
 
+    def give_vectors(self, scope: Scope, identity: Identity, vectors: Mapping[int, Vectors]) -> None:
+        """Vectors by row for an owner's derived cubes that have none; those of another embedder are passed over."""
+        ...
+
     def snapshot(self, scope: Scope, name: str, now: datetime) -> Snapshot:
         """Keep an owner's memory as it is under a name; one transaction. Raises StateError for a name that is taken."""
         ...
@@ -727,8 +731,9 @@ class Store(ReplyLog, Browsing, Protocol):
         """A consistent copy while others go on."""
         ...
 
-    def dump(self) -> Iterator[dict[str, Any]]:
-        """Every record of the store as plain data, in an order that `restore` accepts."""
+    def dump(self, scope: Scope | None = None) -> Iterator[dict[str, Any]]:
+        """Every record of the store as plain data, in an order that `restore` accepts; with a scope, its owner's
+        without the log of replies. What a roll-back put aside is not among them."""
         ...
 
     def restore(self, records: Iterable[Mapping[str, Any]], kinds: Sequence[str]) -> int:

@@ -282,6 +282,17 @@ class SQLiteStore:
             headers = [header_of(db, scope, owner, id) for id in composition.originals]
             composing.compose(db, owner, headers, composition, now, kinds)
 
+    def give_vectors(self, scope: Scope, identity: Identity, vectors: Mapping[int, Vectors]) -> None:
+        """Vectors by row for an owner's derived cubes that have none."""
+        with self._database.writing() as db:
+            owner = owner_of(db, scope, create=False)
+            if reembedding.identity_of(db) == identity:
+                sql = "SELECT row FROM cubes WHERE +owner = ? AND row IN ({})"
+                mine = [row for (row,) in fetch_in(db, sql, sorted(vectors), owner)]
+                blobs = [(vectors[row].astype(np.float16).tobytes(), row) for row in mine]
+                db.executemany("UPDATE features SET vector = ? WHERE row = ? AND vector IS NULL", blobs)
+                derived.changed(db, mine, next_revision(db, owner))
+
     def snapshot(self, scope: Scope, name: str, now: datetime) -> Snapshot:
         """Keep an owner's memory as it is under a name."""
         with self._database.writing() as db:
@@ -656,10 +667,10 @@ class SQLiteStore:
         with self._database.translated():
             copy_whole(self._database.connection(), path)
 
-    def dump(self) -> Iterator[dict[str, Any]]:
-        """Every record of the store as plain data, in an order that `restore` accepts."""
+    def dump(self, scope: Scope | None = None) -> Iterator[dict[str, Any]]:
+        """Every record of the store, or of one owner, as plain data, in an order that `restore` accepts."""
         with self._database.reading() as db:
-            yield from archive.dump(db)
+            yield from archive.dump(db, None if scope is None else owner_of(db, scope, create=False))
 
     def restore(self, records: Iterable[Mapping[str, Any]], kinds: Sequence[str]) -> int:
         """Add dumped records in one transaction; returns the number of cubes that were new."""
