@@ -54,7 +54,7 @@ def dump(db: sqlite3.Connection) -> Iterator[dict[str, Any]]:
     sql = (
         f"SELECT o.tenant, o.user, (SELECT id FROM cubes r WHERE r.row = c.replaces), c.row, {columns}, {features}"
         " FROM cubes c JOIN owners o USING (owner) JOIN features f ON f.row = c.row"
-        " WHERE c.origin = 'source' ORDER BY c.row"
+        " WHERE c.origin = 'source' AND c.aside IS NULL ORDER BY c.row"
     )
     for tenant, user, replaces, row, *values in db.execute(sql):
         record = {"record": "episode", "tenant": tenant, "user": user, "replaces": replaces}
