@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
@@ -11,7 +12,7 @@ from starlette.routing import Route
 
 from memorist import __version__
 from memorist.memory import DEFAULT_BUDGET, Memory
-from memorist.serve import health, memories, problems, recall
+from memorist.serve import browse, health, memories, page, problems, recall, reports, whole, work
 from memorist.serve.access import Doorman
 from memorist.serve.chat import routes as chat
 from memorist.serve.chat.upstream import Upstream
@@ -29,12 +30,14 @@ def build(
     largest: int = LARGEST,
     upstream: Upstream | None = None,
     budget: int = DEFAULT_BUDGET,
+    folder: Path | None = None,
 ) -> FastAPI:
     """An ASGI app over an open store.
 
     `open_without_keys` admits everyone for as long as the store has no key: for this machine alone. `largest` is the
     limit of a request's body in bytes. `upstream` is the model behind OpenAI's protocol, to which up to `budget` tokens
-    of memories are given; without one there is no such door.
+    of memories are given; without one there is no such door. `folder` holds reports of benchmarks to
+    show.
     """
     agents = mcp.http_server(memory)
 
@@ -55,11 +58,12 @@ def build(
         lifespan=running,
     )
     app.state.memory = memory
+    app.state.reports = folder
     app.state.measures = Measures()
     app.state.doorman = Doorman(memory, open_without_keys=open_without_keys)
     problems.install(app)
-    for routes in (memories.router, recall.router, health.router):
-        app.include_router(routes)
+    for routes in (memories, recall, browse, work, whole, reports, health, page):
+        app.include_router(routes.router)
     if upstream is not None:
         app.state.upstream, app.state.chat_budget = upstream, budget
         app.include_router(chat.router)

@@ -6,6 +6,7 @@ import ipaddress
 import socket
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import uvicorn
 
@@ -29,8 +30,8 @@ class Chat:
     budget: int = DEFAULT_BUDGET
 
 
-def run(memory: Memory, host: str, port: int, *, largest: int, chat: Chat = Chat()) -> None:
-    """Serve until told to stop.
+def run(memory: Memory, host: str, port: int, *, largest: int, chat: Chat = Chat(), folder: Path | None = None) -> None:
+    """Serve until told to stop; `folder` holds reports to show.
 
     Raises InputError for an address that is public while the store has no key, or for an upstream that is none, and
     ModelMissing for one that is not here.
@@ -43,7 +44,7 @@ def run(memory: Memory, host: str, port: int, *, largest: int, chat: Chat = Chat
         )
     log_to(sys.stderr)
     upstream = upstream_named(chat.upstream, chat.seconds) if chat.upstream else None
-    app = build(memory, open_without_keys=local, largest=largest, upstream=upstream, budget=chat.budget)
+    app = build(memory, open_without_keys=local, largest=largest, upstream=upstream, budget=chat.budget, folder=folder)
     config = uvicorn.Config(
         app, host, port, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE, server_header=False
     )
