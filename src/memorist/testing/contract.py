@@ -29,6 +29,7 @@ from memorist.errors import EmbedderMismatch, InputError, NotFound, StateError
 from memorist.models.embedder import Identity
 from memorist.store.protocol import Organised, Selection, Store, Turn
 from memorist.store.terms import query_terms
+from memorist.testing.access import AccessContract
 from memorist.testing.conversation import (
     ANA,
     BOB,
@@ -54,7 +55,7 @@ from memorist.testing.replies import ReplyLogContract
 from memorist.testing.tensors import TensorContract
 
 
-class StoreContract(DerivedContract, LifeContract, TensorContract, ReplyLogContract):
+class StoreContract(AccessContract, DerivedContract, LifeContract, TensorContract, ReplyLogContract):
     """What every store must do. Subclasses give the fixture `make_store`; see the module."""
 
     # ruff: noqa: D102 - the name of a test says what it is about
