@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from memorist import Memory
 from memorist.testing import HashEmbedder
+
+os.environ["MEM0_TELEMETRY"] = "False"
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from memorist import __version__
 from memorist.memory import Memory
-from memorist.serve import health, memories, problems, recall, streaming
+from memorist.serve import health, mem0, memories, problems, recall, streaming
 from memorist.serve.access import Doorman
 from memorist.serve.chat import routes as chat
 from memorist.serve.chat.upstream import Door
@@ -61,7 +61,7 @@ def build(
     app.state.measures = Measures()
     app.state.doorman = Doorman(memory, open_without_keys=open_without_keys)
     problems.install(app)
-    for routes in (memories.router, recall.router, streaming.router, health.router):
+    for routes in (memories.router, recall.router, streaming.router, mem0.router, health.router):
         app.include_router(routes)
     if door is not None:
         app.state.door = door
