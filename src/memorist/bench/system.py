@@ -15,15 +15,20 @@ from typing import Protocol
 from memorist.bench.suite import Corpus, Item
 from memorist.bench.vectors import Remembering
 from memorist.cube import Observation
-from memorist.errors import InputError
+from memorist.errors import InputError, MemoristError, ModelMissing
 from memorist.memory import Memory, ScopedMemory
 from memorist.models.embedder import Embedder
 from memorist.models.known import DEFAULT, embedder_named
 from memorist.recall.pool import Limits
+from memorist.recipes import recipe_named
 from memorist.results import Hit, Hits
 
 WHEN = datetime(2025, 1, 1, tzinfo=timezone.utc)
 """When it is, for data that know no time: a run next year gives the same numbers."""
+
+
+class CannotRun(MemoristError):
+    """A system cannot be run here, or it broke; the message is the reason. The others go on without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +82,18 @@ class System(Protocol):
 class RecipeSystem:
     """A recipe in a store of ours, a user for each corpus. `openie` is a ready-made extraction for its fact graph."""
 
-    def __init__(self, recipe: str, folder: Path, embedder: str = DEFAULT, openie: Path | None = None) -> None:
+    def __init__(
+        self, recipe: str, folder: Path, embedder: str | Embedder = DEFAULT, openie: Path | None = None
+    ) -> None:
         self.name = recipe
-        self.embedder: Embedder = Remembering(embedder_named(embedder))
+        self.embedder: Embedder = Remembering(embedder_named(embedder)) if isinstance(embedder, str) else embedder
         self._openie = openie
-        self._path = folder / f"{recipe.replace(':', '-')}.db"
+        self._path = folder / "memory.db"
         self._now = WHEN
-        self._memory = Memory.open(self._path, embedder=self.embedder, recipe=recipe, clock=lambda: self._now)
+        try:
+            self._memory = Memory.open(self._path, embedder=self.embedder, recipe=recipe, clock=lambda: self._now)
+        except ModelMissing as error:
+            raise CannotRun(str(error)) from error
         self._warm: set[str] = set()
 
     def add(self, corpora: Sequence[Corpus], progress: Callable[[int], None]) -> Added:
@@ -99,15 +109,25 @@ class RecipeSystem:
     def _add(self, corpus: Corpus, progress: Callable[[int], None]) -> None:
         """One corpus; with a ready-made extraction nothing is extracted before that is there."""
         observations = [observation(item) for item in corpus.items]
-        if self._openie is None:
+        if self._openie is None or not recipe_named(self.name).organisers:
             self.scope(corpus.name).add(observations, progress=progress)
             return
+        self.add_extracted(corpus.name, observations, self._openie, progress)
+
+    def add_extracted(
+        self,
+        corpus: str,
+        observations: Sequence[Observation],
+        openie: Path,
+        progress: Callable[[int], None] = lambda done: None,
+    ) -> None:
+        """Add with the facts that a file has of it. Raises InputError when the recipe could not use them."""
         with Memory.open(self._path, embedder=self.embedder, recipe="dense", clock=lambda: self._now) as plain:
-            plain.scope(user=corpus.name).add(observations, progress=progress)
-            plain.scope(user=corpus.name).extract(self._openie)
-        problem = self._memory.settle(self.scope(corpus.name).scope)
+            plain.scope(user=corpus).add(observations, progress=progress)
+            plain.scope(user=corpus).extract(openie)
+        problem = self._memory.settle(self.scope(corpus).scope)
         if problem:
-            raise InputError(f"{self.name} could not use {self._openie}: {problem}")
+            raise InputError(f"{self.name} could not use {openie}: {problem}")
 
     def scope(self, corpus: str) -> ScopedMemory:
         """The memory of a corpus's owner."""
@@ -131,6 +151,12 @@ class RecipeSystem:
         self._memory.close()
         if isinstance(self.embedder, Remembering):
             self.embedder.close()
+
+
+def kept_by(recipe: str) -> object:
+    """What makes the store of a recipe what it is: those whose organisers and writers are the same have the same."""
+    known = recipe_named(recipe)
+    return known.organisers, known.writers
 
 
 def observation(item: Item) -> Observation:

@@ -38,6 +38,8 @@ class What:
 
     recipe: Annotated[str, Parameter(group=MEASURED)] = "default"
     "The recipes to compare, such as default,lexical; or all."
+    peer: Annotated[str | None, Parameter(group=MEASURED)] = None
+    "Other memories to run beside them, such as bm25s,chroma; or all. See: memorist bench peers"
     data: Annotated[tuple[str, ...], Parameter(group=MEASURED, consume_multiple=True, negative=())] = ()
     "Files in the suite's format, SUITE=FILE with several suites, or a folder of data sets (default: $MEMORIST_DATA)."
     corpus: Annotated[Path | None, Parameter(group=MEASURED)] = None
@@ -90,7 +92,7 @@ def measure(
 
         memorist bench locomo --data dev_colleagues --recipe default,lexical
 
-        memorist bench musique hotpotqa --data datasets --recipe all --json out.json
+        memorist bench musique hotpotqa --data datasets --recipe all --peer all --json out.json
 
     Parameters
     ----------
@@ -147,6 +149,7 @@ def stream(plan: Plan, parts: int, how: How) -> int:
 def plan_of(suites: Sequence[str], what: What, how: How) -> Plan:
     """What to run. Raises InputError before anything is."""
     from memorist.bench.data import available, sources
+    from memorist.bench.peers.known import peers_named
     from memorist.bench.run import Plan
     from memorist.bench.suite import Source
     from memorist.bench.suites import suites_named
@@ -161,7 +164,7 @@ def plan_of(suites: Sequence[str], what: What, how: How) -> Plan:
     chosen = available(what.data) if list(suites) == [EVERY] else suites_named(suites)
     return Plan(
         suites=sources(chosen, what.data, Source(corpus=what.corpus, limit=what.limit, seed=what.seed)),
-        systems=recipes_of(what.recipe),
+        systems=[*recipes_of(what.recipe), *(peer.system for peer in peers_named(what.peer))],
         limits=None if budgets is None else [Limits(None, budget) for budget in budgets],
         reader=what.reader,
         judge=what.judge,
@@ -302,6 +305,39 @@ def scale(*, sizes: str = "10000,100000", out: Out = None, debug: Debug = False)
     from memorist.bench.scale import run
 
     run(counts, out, console())
+    return OK
+
+
+@bench.command
+def reference(*, data: Path, openie: Path, python: Path, parts: int = 5, out: Out = None, debug: Debug = False) -> int:
+    """Measure HippoRAG's own implementation beside ours: adding, searching, recall.
+
+    For example:
+
+        memorist bench reference --data musique.json --openie openie.json --python hipporag/bin/python
+
+    Parameters
+    ----------
+    data
+        Questions in MuSiQue's format.
+    openie
+        The triples of their passages, in the OpenIE form.
+    python
+        A Python that has hipporag: pip install hipporag, in an environment of its own. Its models are not needed.
+    parts
+        Passages come in so many parts, each measured (default: 5).
+    out
+        Write the numbers to this file, too.
+    """
+    if parts < 1:
+        raise InputError(f"--parts {parts} is not a whole number of at least 1")
+    for name, path in (("--data", data), ("--openie", openie), ("--python", python)):
+        if not path.is_file():
+            raise InputError(f"{name} {path} does not exist")
+    writable(out)
+    from memorist.bench.reference import run
+
+    run(data, openie, python, parts, out, console())
     return OK
 
 

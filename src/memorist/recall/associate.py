@@ -10,12 +10,15 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
+from memorist.errors import ModelError, ModelMissing
 from memorist.organise.fact_cube import ORIGIN
 from memorist.organise.synonyms import PhraseIndex
 from memorist.recall.fact_graph import FactGraph
 from memorist.recall.pagerank import FOLLOW, Nodes, Reals, pagerank
 from memorist.recall.pool import Pool, Query
+from memorist.recall.recognise import recognised
 from memorist.recall.score import covered, fused, scaled
 from memorist.store.bm25 import idf, saturation
 from memorist.store.products import times
@@ -31,6 +34,9 @@ MORE = 4
 ENOUGH = 4_096
 """Up to this many facts are all compared in full."""
 
+FACT_SHARES = (100, 400)
+"""The shares of `promising` for facts, of which only the few best are wanted."""
+
 SHARE = 0.7
 """Recognition without a model: a fact is kept when its score is at least this share of the best one's."""
 
@@ -42,6 +48,14 @@ class Found:
     places: Nodes
     scores: Floats
     cosines: Floats
+
+    def at(self, chosen: npt.NDArray[np.intp]) -> Found:
+        """Some of them."""
+        return Found(self.places[chosen], self.scores[chosen], self.cosines[chosen])
+
+    def of_share(self, share: float) -> Found:
+        """Those with this share of the best one's score."""
+        return self.at(np.flatnonzero((self.scores >= share * self.scores[0]) & (self.scores > 0)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +69,7 @@ class Associate:
     start         from facts (the paper), or from the phrases nearest to the question (its ablation)
     specificity   a phrase counts less the more passages it stands in (the authors' code, not their paper)
     synonyms      walk along synonyms, too
-    recognise     keep facts with this share of the best one's score; 0 keeps all
+    recognise     keep facts with this share of the best one's score; 0 keeps all; or "model": ask a language model
     words         judge facts and passages by words and meaning, as the default recipe does; else by meaning alone
     """
 
@@ -66,7 +80,7 @@ class Associate:
     start: Literal["facts", "phrases"] = "facts"
     specificity: bool = True
     synonyms: bool = True
-    recognise: float = SHARE
+    recognise: float | Literal["model"] = SHARE
     words: bool = True
 
     def __call__(self, query: Query, pool: Pool, searcher: Searcher) -> Pool:
@@ -77,7 +91,7 @@ class Associate:
         if self.words:
             rows = distinct(np.concatenate([rows, searcher.lexical(query.terms, near)]))
         candidates = self.judged(query, searcher, rows)
-        found = self.recognised(facts_for(query, graph, searcher, self.facts, self.words))
+        found, doubt = self.recognised(query, graph, facts_for(query, graph, searcher, self.facts, self.words))
         seeds, mass = self.seeds(query, graph, found)
         if not len(seeds) or not len(rows):
             return candidates
@@ -94,6 +108,8 @@ class Associate:
         walked[alone] = (1 - self.follow) * started
         judged = self.judged(query, searcher, every)
         notes = {**judged.notes, "facts": Paths(query, graph, found, frozenset(seeds.tolist()))}
+        if doubt is not None:
+            notes["recognised"] = dict.fromkeys(every.tolist(), doubt)
         return replace(judged, columns={**judged.columns, "graph": walked, "score": walked}, notes=notes)
 
     def walk(self, graph: FactGraph, seeds: Nodes, mass: Reals) -> Reals:
@@ -104,12 +120,23 @@ class Associate:
             parts, degree = graph.said, graph.said_degree
         return pagerank(parts, degree, seeds, mass, follow=self.follow)
 
-    def recognised(self, found: Found) -> Found:
-        """The facts worth starting from."""
+    def recognised(self, query: Query, graph: FactGraph, found: Found) -> tuple[Found, str | None]:
+        """The facts worth starting from, and why no model chose them when one should have. Raises ModelMissing."""
         if not len(found.places):
-            return found
-        keep = (found.scores >= self.recognise * found.scores[0]) & (found.scores > 0)
-        return Found(found.places[keep], found.scores[keep], found.cosines[keep])
+            return found, None
+        if self.recognise != "model":
+            return found.of_share(self.recognise), None
+        if query.model is None:
+            raise ModelMissing(
+                "the recipe hipporag2:model has a language model choose facts; open the memory with model=, or take"
+                " hipporag2"
+            )
+        rows = graph.ledger.sources[found.places].tolist()
+        try:
+            keep = recognised(query.text, lines_of(query, graph, found.places), query.model(rows))
+        except ModelError as error:  # recall goes on by the rule
+            return found.of_share(SHARE), f"not by the model: {type(error).__name__}: {error}"
+        return found.at(np.array(keep, np.intp)), None
 
     def seeds(self, query: Query, graph: FactGraph, found: Found) -> tuple[Nodes, Reals]:
         """Phrases to start from, and their weights: the mean of their facts' scores, the best fact's being 1."""
@@ -151,16 +178,15 @@ class Associate:
 def facts_for(query: Query, graph: FactGraph, searcher: Searcher, count: int, words: bool) -> Found:
     """The `count` best facts by meaning (and words) that passages of the searcher's view say, each once."""
     ledger, alive = graph.ledger, graph.alive
-    size = len(alive)
     if not alive.any():
         return Found(np.empty(0, np.int64), np.empty(0, np.float32), np.empty(0, np.float32))
-    places = np.flatnonzero(alive)
-    if len(places) > ENOUGH:
-        places = promising(ledger.words[:, :size], alive, query.vector, NEAR)
+    if len(alive) <= ENOUGH:
+        places = np.flatnonzero(alive)
+    else:
+        places = promising(ledger.words[:, : len(alive)], alive, query.vector, NEAR, FACT_SHARES)
         places = best(places, times(ledger.vectors[places], query.vector), NEAR)
     if words:
-        cover = fact_coverage(query, graph, searcher)
-        worded = np.flatnonzero(cover)
+        worded, cover = fact_coverage(query, graph, searcher)
         places = distinct(np.concatenate([places, best(worded, cover[worded], NEAR)]))
     places = places[np.isin(ledger.rows[places], searcher.allowed(distinct(ledger.rows[places])))]
     cosines = times(ledger.vectors[places], query.vector)
@@ -171,19 +197,22 @@ def facts_for(query: Query, graph: FactGraph, searcher: Searcher, count: int, wo
     return Found(places[chosen].astype(np.int64), scores[chosen], cosines[chosen])
 
 
-def fact_coverage(query: Query, graph: FactGraph, searcher: Searcher) -> Floats:
-    """float32 [facts]: the share of the question's information that each fact's words cover; of dead facts nothing."""
+def fact_coverage(query: Query, graph: FactGraph, searcher: Searcher) -> tuple[Nodes, Floats]:
+    """The places of facts that hold a word of the question, rising; and float32 [all facts]: the share of its
+    information that a fact's words cover. Only what holds a word is touched."""
     ledger, size = graph.ledger, len(graph.alive)
     nothing = searcher.features(np.empty(0, np.int64), query.terms, None)
     weights = idf(nothing.documents, nothing.frequency)
+    weights = weights / np.float32(max(float(weights.sum()), 1e-9))
     covered = np.zeros(size, np.float32)
-    mean = float(ledger.lengths[:size].mean()) if size else 1.0
+    held = [np.empty(0, np.int64)]
     for term, weight in zip(query.terms, weights):
         places, counts = ledger.postings.of(term)
-        counts, places = counts[places < size], places[places < size]
-        covered[places] += weight * saturation(counts, ledger.lengths[places], mean)
-    covered[~graph.alive] = 0
-    return np.asarray(covered / max(float(weights.sum()), 1e-9), np.float32)
+        known = (places < size) & graph.alive[np.minimum(places, size - 1)]
+        counts, places = counts[known], places[known]
+        covered[places] += weight * saturation(counts, ledger.lengths[places], ledger.mean_length)
+        held.append(places)
+    return distinct(np.concatenate(held)), covered
 
 
 class Paths(Mapping[int, str]):
@@ -212,36 +241,54 @@ class Paths(Mapping[int, str]):
         if node < 0:
             return
         names = self._graph.ledger.names
-        inside = {one for one, _, kind in self._graph.neighbours(node) if kind == "said"}
-        for fact, (start, steps) in zip(self.facts, self._starts):
-            direct = next((end for end in start if end in inside), None)
+        inside, _ = self._graph.joined_to(node)
+        for fact, start in zip(self.facts, self._starts):
+            direct = next((end for end in start if has(inside, end)), None)
             if direct is not None:
                 yield f"{fact} (by {names[direct]})"
-            elif (step := next((step for step in steps if step[1] in inside), None)) is not None:
+            elif (step := self._step(start, inside)) is not None:
                 yield f"{fact} (by {names[step[0]]} {step[2]} {names[step[1]]})"
+
+    def _step(self, start: list[int], inside: Nodes) -> tuple[int, int, str] | None:
+        """A step (from, to, sign) from one of the phrases to one of those inside, if there is one."""
+        for end in start:
+            for sign, reached in zip("→~", self._reached[end]):
+                if len(reached) and len(common := inside[reached[places_in(reached, inside)] == inside]):
+                    return end, int(common[0]), sign
+        return None
 
     @cached_property
     def facts(self) -> list[str]:
         """The facts as their passages say them."""
-        ledger, places = self._graph.ledger, self._found.places
-        rows = ledger.sources[places].tolist()
-        cubes = self._query.load(rows)
-        lines = [cubes[row].text.splitlines() if row in cubes else [] for row in rows]
-        return [
-            line[order] if order < len(line) else "a fact that is gone"
-            for line, order in zip(lines, ledger.orders[places].tolist())
-        ]
+        return lines_of(self._query, self._graph, self._found.places)
 
     @cached_property
-    def _starts(self) -> list[tuple[list[int], list[tuple[int, int, str]]]]:
-        """Of each fact, the phrases that the walk starts from, and the steps from these: (from, to, sign)."""
-        found = []
-        for ends in self._graph.ledger.ends[self._found.places].tolist():
-            start = [end for end in dict.fromkeys(ends) if end in self.seeds]
-            steps = [
-                (end, one, "~" if kind == "alike" else "→")
-                for end in start
-                for one, _, kind in self._graph.neighbours(end)
-            ]
-            found.append((start, steps))
-        return found
+    def _starts(self) -> list[list[int]]:
+        """Of each fact, the phrases that the walk starts from."""
+        ends = self._graph.ledger.ends[self._found.places].tolist()
+        return [[end for end in dict.fromkeys(both) if end in self.seeds] for both in ends]
+
+    @cached_property
+    def _reached(self) -> dict[int, tuple[Nodes, Nodes]]:
+        """Of each phrase that the walk starts from, what it is joined to."""
+        return {end: self._graph.joined_to(end) for start in self._starts for end in start}
+
+
+def lines_of(query: Query, graph: FactGraph, places: Nodes) -> list[str]:
+    """Facts as a person reads them."""
+    ledger = graph.ledger
+    rows = ledger.sources[places].tolist()
+    cubes = query.load(rows)
+    lines = [cubes[row].text.splitlines() if row in cubes else [] for row in rows]
+    orders = ledger.orders[places].tolist()
+    return [line[order] if order < len(line) else "a fact that is gone" for line, order in zip(lines, orders)]
+
+
+def places_in(rising: Nodes, nodes: Nodes) -> Nodes:
+    """Where each node would stand among some, of which there is at least one."""
+    return np.minimum(np.searchsorted(rising, nodes), len(rising) - 1)
+
+
+def has(rising: Nodes, node: int) -> bool:
+    """Whether a node is among some."""
+    return bool(len(rising)) and int(rising[places_in(rising, np.array([node]))[0]]) == node

@@ -14,7 +14,7 @@ from memorist.cube import SOURCE, Kind, Role, Scope, Trust
 from memorist.errors import InputError
 from memorist.sources.message import check_text, flat
 from memorist.states import State
-from memorist.store import jobs, replies, tensor_records
+from memorist.store import extractions, jobs, replies, tensor_records
 from memorist.store.header import check_header
 from memorist.store.moments import moment
 from memorist.store.rows import next_row
@@ -42,8 +42,8 @@ WORDS: Mapping[str, tuple[str, ...]] = {
 
 
 def dump(db: sqlite3.Connection) -> Iterator[dict[str, Any]]:
-    """The embedder, each episode in order of arrival, cubes that are not text, the reply log. Other derived cubes are
-    not dumped: they are rebuilt.
+    """The embedder, each episode in order of arrival, what was extracted of them, cubes that are not text, the reply
+    log. Other derived cubes are not dumped: they are rebuilt.
 
     Times are microseconds since 1970 UTC, vectors base64 of float16.
     """
@@ -54,7 +54,7 @@ def dump(db: sqlite3.Connection) -> Iterator[dict[str, Any]]:
     sql = (
         f"SELECT o.tenant, o.user, (SELECT id FROM cubes r WHERE r.row = c.replaces), c.row, {columns}, {features}"
         " FROM cubes c JOIN owners o USING (owner) JOIN features f ON f.row = c.row"
-        " WHERE c.origin = 'source' ORDER BY c.row"
+        " WHERE c.origin = 'source' AND c.aside IS NULL ORDER BY c.row"
     )
     for tenant, user, replaces, row, *values in db.execute(sql):
         record = {"record": "episode", "tenant": tenant, "user": user, "replaces": replaces}
@@ -67,6 +67,7 @@ def dump(db: sqlite3.Connection) -> Iterator[dict[str, Any]]:
         happened = db.execute("SELECT at, what FROM events WHERE row = ? ORDER BY event", (row,)).fetchall()
         record["events"] = [list(event) for event in happened]
         yield record
+    yield from extractions.dump(db)
     yield from tensor_records.dump(db)
     yield from replies.dump(db)
 
@@ -89,6 +90,8 @@ def restore(db: sqlite3.Connection, records: Iterable[Mapping[str, Any]], kinds:
                 if row:
                     touched.setdefault(owner, []).append(row)
                     new += 1
+            elif record["record"] == "extraction":
+                extractions.restore(db, record)
             elif record["record"] == "part":
                 tensors.part(record)
             elif record["record"] == "cube":
