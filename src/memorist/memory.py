@@ -27,6 +27,7 @@ from memorist.lifecycle.jobs import CHANGED, settle
 from memorist.lifecycle.logged import Logged
 from memorist.lifecycle.organising import catch_up
 from memorist.lifecycle.reembed import reembed
+from memorist.lifecycle.tensors import Tensors
 from memorist.lifecycle.writing import Options, Run, Writing, logged
 from memorist.models.chat import ChatModel
 from memorist.models.embedder import Embedder, Identity
@@ -748,6 +749,11 @@ class ScopedMemory:
         """The life of cubes: archive, activate, freeze, thaw, describe, and their versions."""
         memory = self._memory
         return Cubes(memory._store, self.scope, memory._clock, partial(memory.settle, self.scope))
+
+    @property
+    def tensors(self) -> Tensors:
+        """Memories as a local model's keys and values or adapters: migrate, prefix, adapted (`memorist[neural]`)."""
+        return Tensors(self._memory._store, self.scope, self._memory._clock)
 
     def _move(self, id: str | Sequence[str], verb: Verb) -> None:
         memory = self._memory

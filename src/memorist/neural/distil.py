@@ -1,8 +1,8 @@
 """Text into a LoRA adapter: a few steps of next-token loss on a frozen model, held to what it says of anything else.
 
-Only the last layers change, so what the layers below them make of each text is computed once. Each step adds to the loss
-of the text the divergence KL(base ‖ adapted) on a passage of generic text. Other passages, never trained on, are the
-guard: the last step is kept at which their perplexity had risen by no more than is allowed.
+Only the last layers change, so what the layers below them make of each text is computed once. Each step adds to the
+loss of the text the divergence KL(base ‖ adapted) on a passage of generic text. Other passages, never trained on, are
+the guard: the last step is kept at which their perplexity had risen by no more than is allowed.
 
 This is the plain inner loop of PERK's idea; a meta-learned start would go where `lora.fresh` stands.
 """
@@ -194,7 +194,7 @@ class Run:
         now = self._upper.logits(generic)
         divergence = (base.exp() * (base - now)).sum(-1).mean()
         loss = self._upper.loss(source) + self._held * divergence
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(self._weights, 1.0)
         self._optimiser.step()
 

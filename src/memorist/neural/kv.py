@@ -198,7 +198,5 @@ def demand_shapes(model: TorchModel, known: KeyValues, said: Mapping[str, str]) 
     heads, width = config.num_key_value_heads, getattr(config, "head_dim", 0)
     expected = (config.num_hidden_layers, heads, len(known.ids), width)
     if tuple(known.keys.shape) != expected or known.keys.shape != known.values.shape:
-        raise InputError(
-            f"keys of the shape {tuple(known.keys.shape)} do not fit {model.name}, whose layers, heads, tokens and width are"
-            f" {expected}"
-        )
+        shape = tuple(known.keys.shape)
+        raise InputError(f"keys [layers, heads, tokens, width] of {shape} do not fit {model.name}: {expected}")

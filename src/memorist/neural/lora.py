@@ -67,7 +67,7 @@ def sharing(model: TorchModel) -> TorchModel:
 
 
 def attached(model: TorchModel, adapters: Sequence[Adapter]) -> TorchModel:
-    """The model with adapters, which add up; the model given stays as it is. Raises InputError when one does not fit."""
+    """The model with adapters, which add up; the one given stays as it is. Raises InputError when one does not fit."""
     made = sharing(model)
     for adapter in adapters:
         attach(made.model, adapter)
