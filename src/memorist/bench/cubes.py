@@ -75,8 +75,8 @@ def run(plan: Plan, out: Path | None, console: Console) -> list[Row]:
         table.add_row(row.metric, f"{row.value:.6g}", row.unit)
     console.print(table)
     if out:
-        document = {"suite": "cubes", **asdict(plan), "rows": [asdict(row) for row in rows]}
-        out.write_text(json.dumps(document, indent=1), encoding="utf-8")
+        document = {"suite": "cubes", "data": "packaged", **asdict(plan), "rows": [asdict(row) for row in rows]}
+        out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     return rows
 
 
