@@ -72,17 +72,15 @@ def encode(model: TorchModel, ids: Sequence[int], after: KeyValues | None = None
 
 
 def cache_of(known: KeyValues | None) -> Any:
-    """A cache for transformers with copies of the keys and values, which must begin at position 0."""
-    import torch
+    """A cache for transformers with copies of the keys and values, in float32; they must begin at position 0."""
     from transformers import DynamicCache
 
     cache = DynamicCache()
     if known is not None:
         if known.start:
             raise InputError(f"keys and values for position {known.start} on are not a prefix; join them to one first")
-        dtype = torch.float32 if known.keys.dtype in (torch.float16, torch.bfloat16) else known.keys.dtype
         for layer, (keys, values) in enumerate(zip(known.keys, known.values)):
-            cache.update(keys[None].to(dtype), values[None].to(dtype), layer)
+            cache.update(keys[None].float(), values[None].float(), layer)
     return cache
 
 

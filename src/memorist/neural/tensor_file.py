@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,15 @@ def tensor_file(model: TorchModel, form: str, tensors: Mapping[str, torch.Tensor
     from safetensors.torch import save
 
     header = {"form": form, "model_hash": model.model_hash, "tokenizer_hash": model.tokenizer_hash, **said}
-    return save({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, header)
+    return in_order(save({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, header))
+
+
+def in_order(data: bytes) -> bytes:
+    """The same file with its header in order: the library writes it in another one each time, and bytes are names."""
+    header = json.dumps(header_of(data), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    begin = 8 + int.from_bytes(data[:8], "little")
+    return b"".join((len(header).to_bytes(8, "little"), header, memoryview(data)[begin:]))
 
 
 def opened(model: TorchModel, form: str, data: bytes) -> tuple[dict[str, torch.Tensor], Mapping[str, str]]:
