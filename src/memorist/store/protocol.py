@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from memorist.cube import Cube, Scope, State, TimeSpan, Trust
 from memorist.models.embedder import Identity, Vectors
+from memorist.store.governed import Governed, Removed
 from memorist.store.reply_log import ReplyLog
 
 Rows = npt.NDArray[np.int64]
@@ -277,11 +278,12 @@ class Features:
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What `erase` removed, by table, and the texts whose bytes must now be nowhere."""
+    """What `erase` removed, by table, the texts whose bytes must now be nowhere, and what may be kept of it."""
 
     ids: tuple[str, ...]
     counts: Mapping[str, int]
     texts: tuple[str, ...]
+    removed: Removed
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,7 +343,7 @@ class Searcher(Protocol):
         ...
 
 
-class Store(ReplyLog, Protocol):
+class Store(ReplyLog, Governed, Protocol):
     """Where cubes live."""
 
     def add(self, scope: Scope, drafts: Sequence[Draft], now: datetime, kinds: Sequence[str]) -> tuple[list[str], int]:
@@ -498,7 +500,12 @@ class Store(ReplyLog, Protocol):
 
     def erase(self, scope: Scope, ids: Sequence[str], kinds: Sequence[str]) -> Erased:
         """Destroy episodes, their versions and everything derived from them; running jobs of the owner start anew. The
-        bytes are gone after `compact`. Raises NotFound or StateError, then nothing is changed."""
+        bytes are gone after `compact`. What is frozen is under a legal hold. Raises NotFound or StateError; then
+        nothing is changed."""
+        ...
+
+    def finish_erasing(self) -> bool:
+        """Rewrite the files when an erase was ended before it did; False when others kept that from being done."""
         ...
 
     def compact(self, texts: Sequence[str]) -> int:

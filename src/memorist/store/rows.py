@@ -66,6 +66,24 @@ def next_row(db: sqlite3.Connection) -> int:
     return int(found[0]) + 1 if found else 1
 
 
+def owner_of(db: sqlite3.Connection, scope: Scope, *, create: bool) -> int:
+    """The number of (tenant, user); 0, which owns nothing, when it is not known and not to be created."""
+    key = (scope.tenant, scope.user)
+    found = db.execute("SELECT owner FROM owners WHERE tenant = ? AND user = ?", key).fetchone()
+    if found:
+        return int(found[0])
+    if not create:
+        return 0
+    return int(db.execute("INSERT INTO owners (tenant, user) VALUES (?, ?)", key).lastrowid or 0)
+
+
+def next_revision(db: sqlite3.Connection, owner: int) -> int:
+    """The revision of the changes of this transaction."""
+    sql = "UPDATE owners SET revision = revision + 1 WHERE owner = ? RETURNING revision"
+    found = db.execute(sql, (owner,)).fetchall()
+    return int(found[0][0]) if found else 0
+
+
 @lru_cache(maxsize=4096)
 def scope_of(tenant: str, user: str, agent: str, session: str) -> Scope:
     """A scope; the cubes of a session share one."""

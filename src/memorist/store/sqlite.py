@@ -14,11 +14,25 @@ from typing import Any
 import numpy as np
 
 from memorist.cube import SOURCE, Cube, Scope
-from memorist.errors import EmbedderMismatch, NotFound, StateError, brief
+from memorist.errors import EmbedderMismatch, NotFound, StateError, StoreBusy, StoreFull, StoreReadOnly, brief
 from memorist.models.embedder import Identity, Vectors
-from memorist.store import access, archive, derived, erasure, extractions, jobs, reembedding, refresh, replies, turns
+from memorist.store import (
+    access,
+    archive,
+    audit,
+    derived,
+    erasure,
+    extractions,
+    grants,
+    jobs,
+    reembedding,
+    refresh,
+    replies,
+    turns,
+)
 from memorist.store.check import check
 from memorist.store.connection import Database, copy_whole
+from memorist.store.governing import Governing
 from memorist.store.index import OwnerIndex
 from memorist.store.moments import micros, moment
 from memorist.store.protocol import (
@@ -41,7 +55,16 @@ from memorist.store.protocol import (
     Unorganised,
 )
 from memorist.store.reply_log import Exchange, Spent
-from memorist.store.rows import HEADER, cube_of, dimension_of, dump_times, fetch_in, next_row
+from memorist.store.rows import (
+    HEADER,
+    cube_of,
+    dimension_of,
+    dump_times,
+    fetch_in,
+    next_revision,
+    next_row,
+    owner_of,
+)
 from memorist.store.search import IndexSearcher
 from memorist.store.select import filtered, narrowed, visible
 
@@ -55,7 +78,7 @@ VALUES (?, ?, ?, ?, ?, 'text', ?, 'active', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 
 """
 
 
-class SQLiteStore:
+class SQLiteStore(Governing):
     """See `memorist.store.protocol.Store`."""
 
     def __init__(self, path: Path) -> None:
@@ -79,6 +102,8 @@ class SQLiteStore:
                     added.append(draft.id)
                     rows.append(row)
                     row += 1
+            if added:
+                audit.recorded(db, owner, "add", episodes=len(added), ids=audit.digest_of(added))
             return added, jobs.create(db, owner, kinds, rows) if rows else 0
 
     def index(self, job: Job, vectors: Mapping[int, Vectors], organised: Organised, now: datetime) -> bool:
@@ -203,6 +228,8 @@ class SQLiteStore:
             row = next_row(db)
             if not insert_episode(db, draft, owner, row, found["position"], found["row"], now, revision):
                 raise StateError(f"{old} already was updated to this text at this time")
+            grants.carry_over(db, found["row"], row)
+            audit.recorded(db, owner, "update")
             touched = derived.close_over(db, [found["row"]], revision)
             jobs.create(db, owner, kinds, [row, *touched])
             return draft.id
@@ -222,6 +249,7 @@ class SQLiteStore:
                 db.execute("UPDATE cubes SET state = ?, revision = ? WHERE row = ?", (state, revision, row))
                 what = {"forgotten": "forgotten", "active": "restored"}[state]
                 db.execute("INSERT INTO events (row, at, what) VALUES (?, ?, ?)", (row, micros(now), what))
+            audit.recorded(db, owner, {"forgotten": "forget", "active": "restore"}[state], cubes=len(rows))
             touched = derived.close_over(db, rows, revision)
             jobs.create(db, owner, kinds, sorted({*rows, *touched}))
 
@@ -238,6 +266,7 @@ class SQLiteStore:
             derived.changed(db, touched, revision)
             if touched:
                 jobs.create(db, owner, kinds, touched)
+            self._indexes.pop(owner, None)  # what is in memory goes as well
             return erased
 
     def undo(self, scope: Scope, id: str, now: datetime) -> None:
@@ -250,12 +279,23 @@ class SQLiteStore:
             if found["state"] != "active":
                 raise StateError(f"{id} is {found['state']} already")
             derived.undo(db, owner, int(found["row"]), now, next_revision(db, owner))
+            audit.recorded(db, owner, "undo", origin=found["origin"])
 
     def compact(self, texts: Sequence[str]) -> int:
         """Rewrite the file without free space; returns how many of the texts' bytes are still found."""
         with self._database.alone() as db:
             erasure.compact(db)
             return erasure.remnants(db, self.path, texts)
+
+    def finish_erasing(self) -> bool:
+        """Rewrite the file when an erase was ended before it did; False when others kept that from being done."""
+        try:
+            with self._database.alone() as db:
+                if erasure.unfinished(db):
+                    erasure.compact(db, patience=1.0)
+        except (StoreBusy, StoreReadOnly, StoreFull):
+            return False
+        return True
 
     # Reading
 
@@ -414,6 +454,7 @@ class SQLiteStore:
         """Keep a server's key under the SHA-256 of its secret."""
         with self._database.writing() as db:
             access.add_key(db, key, digest)
+            audit.record(db, "key", key.tenant, key.user, key=key.id, rights=list(key.rights))
 
     def all_keys(self) -> list[Key]:
         """All keys, oldest first, revoked ones too."""
@@ -428,7 +469,10 @@ class SQLiteStore:
     def revoke_key(self, id: str, now: datetime) -> bool:
         """End a key."""
         with self._database.writing() as db:
-            return access.revoke_key(db, id, now)
+            ended = access.revoke_key(db, id, now)
+            if ended:
+                audit.record(db, "end key", key=id)
+            return ended
 
     def attempt(self, key: str, name: str, digest: str, now: datetime) -> Attempt:
         """Begin a request that may come again under this name, or find how the first one went."""
@@ -450,7 +494,7 @@ class SQLiteStore:
     def check(self) -> list[str]:
         """Everything that is not as it should be; empty when the store is sound."""
         with self._database.reading() as db:
-            return check(db, dimension_of(db))
+            return check(db, self.path, dimension_of(db))
 
     def embedder(self) -> Identity | None:
         """Whose vectors these are."""
@@ -494,7 +538,10 @@ class SQLiteStore:
     def finish_reembedding(self, identity: Identity, anew: Sequence[str]) -> bool:
         """Put the new vectors in the place of the old; False while some are lacking."""
         with self._database.writing() as db:
-            return reembedding.finish(db, identity, anew)
+            finished = reembedding.finish(db, identity, anew)
+            if finished:
+                audit.record(db, "reembed", embedder=identity.name)
+            return finished
 
     def cancel_reembedding(self) -> bool:
         """Drop the vectors beside; False when there was nothing to cancel."""
@@ -512,6 +559,7 @@ class SQLiteStore:
         """A consistent copy while others go on; it appears under its name only when whole."""
         with self._database.writing() as db:
             db.execute("INSERT OR REPLACE INTO backups VALUES (?, ?)", (str(path.resolve()), micros(now)))
+            audit.record(db, "backup", path=str(path.resolve()))
         with self._database.translated():
             copy_whole(self._database.connection(), path)
 
@@ -523,30 +571,14 @@ class SQLiteStore:
     def restore(self, records: Iterable[Mapping[str, Any]], kinds: Sequence[str]) -> int:
         """Add dumped records in one transaction; returns the number of cubes that were new."""
         with self._database.writing() as db:
-            return archive.restore(db, records, kinds)
+            new = archive.restore(db, records, kinds)
+            audit.record(db, "import", episodes=new)
+            return new
 
     def close(self) -> None:
         """Let go of the file and of what was cached."""
         self._indexes.clear()
         self._database.close()
-
-
-def owner_of(db: sqlite3.Connection, scope: Scope, *, create: bool) -> int:
-    """The number of (tenant, user); 0, which owns nothing, when it is not known and not to be created."""
-    key = (scope.tenant, scope.user)
-    found = db.execute("SELECT owner FROM owners WHERE tenant = ? AND user = ?", key).fetchone()
-    if found:
-        return int(found[0])
-    if not create:
-        return 0
-    return int(db.execute("INSERT INTO owners (tenant, user) VALUES (?, ?)", key).lastrowid or 0)
-
-
-def next_revision(db: sqlite3.Connection, owner: int) -> int:
-    """The revision of the changes of this transaction."""
-    sql = "UPDATE owners SET revision = revision + 1 WHERE owner = ? RETURNING revision"
-    found = db.execute(sql, (owner,)).fetchall()
-    return int(found[0][0]) if found else 0
 
 
 def insert_episode(

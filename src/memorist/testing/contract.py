@@ -68,6 +68,7 @@ class StoreContract(DerivedContract, ReplyLogContract):
 
         yield make
         for store in opened:
+            assert store.finish_erasing()
             assert store.check() == []
             store.close()
 
