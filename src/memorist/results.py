@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
-from typing import Literal, TypeVar, get_args, overload
+from typing import Any, Literal, TypeVar, get_args, overload
 
 from memorist.cube import SOURCE, Cube, TimeSpan, Trust
 from memorist.errors import InputError, RecordError, brief
@@ -191,10 +191,11 @@ class Conflict:
     """Two sides that do not go together, the older first.
 
     `kind` is "superseded" when an update put the newer in the older's place (`at` is then since when each was true),
-    "differs" when two episodes say nearly the same with another number, another word or a "not".
+    "differs" when two episodes say nearly the same with another number, another word or a "not", "disputed" when two
+    facts cannot both hold and neither closes the other.
     """
 
-    kind: Literal["superseded", "differs"]
+    kind: Literal["superseded", "differs", "disputed"]
     older: Citation
     newer: Citation
 
@@ -322,6 +323,7 @@ class Erasure:
 
     `counts` is by kind of record; `remnants` how many erased texts were still found as bytes in the files afterwards
     (0 is the proof). `backups` were cleaned too; `backups_left` are known copies that still hold the episodes.
+    `certificate` says so without any of what was erased: JSON data that `Memory.verify` checks later.
     """
 
     ids: tuple[str, ...]
@@ -329,6 +331,7 @@ class Erasure:
     remnants: int
     backups: tuple[Path, ...]
     backups_left: tuple[Path, ...]
+    certificate: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

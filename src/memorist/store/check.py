@@ -5,9 +5,11 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from memorist.store import audit
+from memorist.states import LIVING
+from memorist.store import audit, payloads
 from memorist.store.erasure import unfinished
 from memorist.store.freespace import dirty_pages
+from memorist.store.living import ALIVE, among
 
 QUERIES = (
     (
@@ -17,7 +19,7 @@ QUERIES = (
     (
         "episode {} has neither a vector nor a job that will make one",
         "SELECT c.id FROM cubes c JOIN features f ON f.row = c.row WHERE c.origin = 'source' AND c.kind = 'text'"
-        " AND f.vector IS NULL AND c.state = 'active' AND c.superseded_at IS NULL AND NOT EXISTS"
+        f" AND f.vector IS NULL AND {ALIVE} AND c.superseded_at IS NULL AND NOT EXISTS"
         " (SELECT 1 FROM jobs j, json_each(j.rows) e WHERE j.owner = c.owner AND j.kind = 'index' AND e.value = c.row)",
     ),
     (
@@ -31,9 +33,10 @@ QUERIES = (
         " WHERE p.owner != c.owner",
     ),
     (
-        "window {} shows an episode that is forgotten or superseded, and no job will mend it",
+        "window {} shows an episode that is not living or superseded, and no job will mend it",
         "SELECT c.id FROM lineage l JOIN cubes c ON c.row = l.child JOIN cubes p ON p.row = l.parent"
-        " WHERE c.state = 'active' AND c.origin = 'windows' AND (p.state != 'active' OR p.superseded_at IS NOT NULL)"
+        f" WHERE {among(LIVING, 'c.state')} AND c.origin = 'windows'"
+        f" AND (NOT {among(LIVING, 'p.state')} OR p.superseded_at IS NOT NULL)"
         " AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.owner = c.owner AND j.kind = 'index')",
     ),
     (
@@ -83,6 +86,7 @@ def problems_of(db: sqlite3.Connection, path: Path, dimension: int) -> list[str]
         problems += [sentence.format(id) for id in found[:SHOWN]]
         if len(found) > SHOWN:
             problems.append(f"… and {len(found) - SHOWN} more like this")
+    problems += payloads.problems(db)
     wrong = "SELECT COUNT(*) FROM features WHERE length(vector) != :size OR length(vectors) % :size != 0"
     (number,) = db.execute(wrong, {"size": 2 * dimension}).fetchone()
     if number:

@@ -11,11 +11,17 @@ from typing import Any
 import numpy as np
 
 from memorist.errors import StateError
+from memorist.states import CHANGEABLE, LIVING
+from memorist.store import payloads
+from memorist.store.living import ALIVE, REWRITABLE, among
 from memorist.store.moments import micros, moment, optional_moment
 from memorist.store.protocol import Changes, Derived, Kept, Mark, Organised, Unorganised
 from memorist.store.rows import dimension_of, fetch_in
 
-CURRENT = "state = 'active' AND superseded_at IS NULL"
+CURRENT = f"{ALIVE} AND superseded_at IS NULL"
+
+NEIGHBOURS = "SELECT DISTINCT parent FROM lineage JOIN cubes c ON c.row = child WHERE c.kind = 'text' AND child IN ({})"
+"""What rows were derived from. Of tensors it does not matter: they are made when somebody asks, not by looking anew."""
 
 
 def write(db: sqlite3.Connection, owner: int, organised: Organised, now: datetime, revision: int) -> None:
@@ -23,15 +29,18 @@ def write(db: sqlite3.Connection, owner: int, organised: Organised, now: datetim
     wanted = {row for cube in organised.cubes for row in cube.members}
     current = f"SELECT row FROM cubes WHERE +owner = ? AND {CURRENT} AND row IN ({{}})"
     alive = {row for (row,) in fetch_in(db, current, sorted(wanted), owner)}
+    told = {cube.id: cube.text for cube in organised.cubes if cube.superseded_at is None}
+    ids = [*(cube.id for cube in organised.cubes), *organised.withdrawn]
+    before = fetch_in(db, "SELECT row, id, text FROM cubes WHERE +owner = ? AND id IN ({})", ids, owner)
+    hide_tensors(db, [row for row, id, text in before if told.get(id) != text], revision)
     written: dict[int, Derived] = {}
     for cube in organised.cubes:  # one may come several times: each time is a version
-        if alive.issuperset(cube.members):
-            row = put(db, owner, cube, now, revision)
+        if alive.issuperset(cube.members) and (row := put(db, owner, cube, now, revision)):
             link(db, owner, row, cube)
             written[row] = cube
     for row, cube in written.items():  # again when all are there, as they may link to each other
         link(db, owner, row, cube)
-    hide = "UPDATE cubes SET state = 'forgotten', revision = ? WHERE id = ? AND owner = ? AND state = 'active'"
+    hide = f"UPDATE cubes SET state = 'deleted', revision = ? WHERE id = ? AND owner = ? AND {REWRITABLE}"
     db.executemany(hide, [(revision, id, owner) for id in organised.withdrawn])
 
 
@@ -46,7 +55,8 @@ def overtaken(db: sqlite3.Connection, owner: int, organised: Organised, since: i
 
 
 def put(db: sqlite3.Connection, owner: int, cube: Derived, now: datetime, revision: int) -> int:
-    """Insert or rewrite one derived cube, with its lineage; returns its row. One that was undone stays so."""
+    """Insert or rewrite one derived cube, with its lineage; returns its row. One that was archived, merged, frozen or
+    expired stays as it is, which returns 0."""
     meta = json.dumps(dict(cube.meta), ensure_ascii=False)
     clock = (
         micros(cube.at),
@@ -60,25 +70,28 @@ def put(db: sqlite3.Connection, owner: int, cube: Derived, now: datetime, revisi
     vector = None if cube.vector is None else cube.vector.astype(np.float16).tobytes()
     vectors = None if cube.vectors is None else cube.vectors.astype(np.float16).tobytes()
     features = (cube.tokens, members, cube.norm, vector, vectors, cube.data or None)
+    if found is not None and found[1] not in (*CHANGEABLE, "deleted"):  # someone has decided about it
+        return 0
+    tensors = payloads.put(db, owner, payloads.of(cube)) if cube.kind != "text" else None
     if found is None:
         row = db.execute(
             "INSERT INTO cubes (id, owner, agent, session, kind, origin, state, trust, role, text, meta, times,"
-            " position, at, valid_from, valid_to, recorded_at, superseded_at, revision)"
-            " VALUES (?, ?, ?, ?, 'text', ?, 'active', ?, 'derived', ?, ?, '[]', 0, ?, ?, ?, ?, ?, ?)",
-            (cube.id, owner, cube.agent, cube.session, cube.origin, cube.trust, cube.text, meta, *clock, revision),
+            " position, at, valid_from, valid_to, recorded_at, superseded_at, revision, payload)"
+            " VALUES (?, ?, ?, ?, ?, ?, 'activated', ?, 'derived', ?, ?, '[]', 0, ?, ?, ?, ?, ?, ?, ?)",
+            (cube.id, owner, cube.agent, cube.session, cube.kind, cube.origin, cube.trust, cube.text, meta, *clock)
+            + (revision, tensors),
         ).lastrowid
         sql = "INSERT INTO features (tokens, members, norm, vector, vectors, data, row) VALUES (?, ?, ?, ?, ?, ?, ?)"
         db.execute(sql, (*features, row))
     else:
         row, state, *said = found
-        if state == "undone":
-            return int(row)
-        if cube.versioned and state == "active" and said != [cube.text, meta]:
+        if cube.versioned and state in CHANGEABLE and said != [cube.text, meta]:
             keep_version(db, row, cube.id, clock[1], clock[3], revision)
         db.execute(
-            "UPDATE cubes SET state = 'active', trust = ?, text = ?, meta = ?, at = ?, valid_from = ?, valid_to = ?,"
-            " recorded_at = ?, superseded_at = ?, revision = ? WHERE row = ?",
-            (cube.trust, cube.text, meta, *clock, revision, row),
+            "UPDATE cubes SET state = 'activated', trust = ?, text = ?, meta = ?, at = ?, valid_from = ?, valid_to = ?,"
+            " recorded_at = ?, superseded_at = ?, revision = ?, kind = ?, payload = ?"
+            " WHERE row = ?",
+            (cube.trust, cube.text, meta, *clock, revision, cube.kind, tensors, row),
         )
         sql = "UPDATE features SET tokens = ?, members = ?, norm = ?, vector = ?, vectors = ?, data = ? WHERE row = ?"
         db.execute(sql, (*features, row))
@@ -90,7 +103,7 @@ def put(db: sqlite3.Connection, owner: int, cube: Derived, now: datetime, revisi
 
 COPIED = (
     *("owner", "agent", "session", "kind", "origin", "state", "trust", "role", "speaker", "source", "text", "meta"),
-    *("times", "at", "position", "valid_from", "recorded_at", "replaces"),
+    *("times", "at", "position", "valid_from", "recorded_at", "replaces", "payload"),
 )
 """What an earlier version has of the cube as it was."""
 
@@ -132,10 +145,10 @@ def undo(db: sqlite3.Connection, owner: int, row: int, now: datetime, revision: 
             "UPDATE cubes SET valid_to = NULL, superseded_at = NULL, revision = ? WHERE row = ?", (revision, row)
         )
     elif before is None:
-        db.execute("UPDATE cubes SET state = 'undone', revision = ? WHERE row = ?", (revision, row))
+        db.execute("UPDATE cubes SET state = 'archived', revision = ? WHERE row = ?", (revision, row))
     else:
         keep_version(db, row, id, micros(now), micros(now), revision)
-        taken = "text, meta, trust, at"
+        taken = "text, meta, trust, at, payload"
         db.execute(
             f"UPDATE cubes SET ({taken}) = (SELECT {taken} FROM cubes WHERE row = ?), valid_from = ?, recorded_at = ?,"
             " revision = ? WHERE row = ?",
@@ -163,12 +176,20 @@ def close_over(db: sqlite3.Connection, rows: Iterable[int], revision: int) -> li
         found = fetch_in(db, "SELECT DISTINCT child FROM lineage WHERE parent IN ({})", fresh)
         fresh = sorted({child for (child,) in found} - children)
         children.update(fresh)
-    hide = "UPDATE cubes SET state = 'forgotten', revision = ? WHERE row = ? AND state = 'active'"
+    hide = f"UPDATE cubes SET state = 'deleted', revision = ? WHERE row = ? AND {REWRITABLE}"
     db.executemany(hide, [(revision, child) for child in sorted(children)])
-    members = fetch_in(db, "SELECT DISTINCT parent FROM lineage WHERE child IN ({})", sorted(children))
+    members = fetch_in(db, NEIGHBOURS, sorted(children))
     touched = sorted({row for (row,) in members} - closed - children)
     changed(db, touched, revision)
     return touched
+
+
+def hide_tensors(db: sqlite3.Connection, rows: Iterable[int], revision: int) -> None:
+    """Hide the tensors made of rows that will say something else, or nothing: unlike texts nobody makes them anew."""
+    sql = "SELECT child FROM lineage JOIN cubes c ON c.row = child WHERE c.kind != 'text' AND parent IN ({})"
+    children = fetch_in(db, sql, sorted(rows))
+    hide = f"UPDATE cubes SET state = 'deleted', revision = ? WHERE row = ? AND {REWRITABLE}"
+    db.executemany(hide, [(revision, child) for (child,) in children])
 
 
 def changed(db: sqlite3.Connection, rows: Iterable[int], revision: int) -> None:
@@ -213,7 +234,7 @@ def changes(db: sqlite3.Connection, owner: int, origin: str, since: int) -> Chan
     found = db.execute("SELECT revision, epoch FROM owners WHERE owner = ?", (owner,)).fetchone()
     revision, epoch = found if found else (0, 0)
     sql = (  # its last condition is that of the index
-        "SELECT c.row, c.id, c.text, c.meta, f.members, f.vector, c.state = 'active' AND c.superseded_at IS NULL,"
+        f"SELECT c.row, c.id, c.text, c.meta, f.members, f.vector, {ALIVE} AND c.superseded_at IS NULL,"
         " f.vectors, f.data, c.session, c.agent, c.trust, c.at, f.tokens, c.state, c.valid_from, c.valid_to,"
         " c.recorded_at, c.superseded_at FROM cubes c JOIN features f ON f.row = c.row"
         " WHERE c.owner = ? AND c.origin = ? AND c.revision > ? AND c.origin NOT IN ('source', 'windows')"
@@ -266,7 +287,8 @@ def links(db: sqlite3.Connection, owner: int, kind: str) -> list[tuple[int, int,
     """Links of a kind between active cubes of an owner."""
     sql = (
         "SELECT l.source, l.target, l.weight FROM links l JOIN cubes s ON s.row = l.source"
-        " JOIN cubes t ON t.row = l.target WHERE l.kind = ? AND s.owner = ? AND s.state = 'active'"
-        " AND t.state = 'active' AND s.superseded_at IS NULL AND t.superseded_at IS NULL ORDER BY l.source, l.target"
+        f" JOIN cubes t ON t.row = l.target WHERE l.kind = ? AND s.owner = ? AND {among(LIVING, 's.state')}"
+        f" AND {among(LIVING, 't.state')} AND s.superseded_at IS NULL AND t.superseded_at IS NULL"
+        " ORDER BY l.source, l.target"
     )
     return db.execute(sql, (kind, owner)).fetchall()

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from memorist.cube import SOURCE
-from memorist.errors import StateError, StoreBusy
-from memorist.store import access, audit, jobs, replies
+from memorist.errors import StoreBusy
+from memorist.store import access, audit, derived, jobs, replies
 from memorist.store.governed import Remains, Removed
 from memorist.store.prints import Prints, found_in, print_of, secret_of
 from memorist.store.protocol import Erased
@@ -67,14 +67,10 @@ def closure(db: sqlite3.Connection, rows: Sequence[int]) -> set[int]:
 
 
 def erase(db: sqlite3.Connection, owner: int, rows: Sequence[int]) -> tuple[Erased, list[int]]:
-    """Delete the closure of the rows. Also returns the episodes that lost a neighbour, to organise anew.
-
-    Raises StateError when something of it is held.
-    """
+    """Delete the closure of the rows. Also returns the episodes that lost a neighbour, to organise anew."""
     doomed = sorted(closure(db, rows))
-    headers = fetch_in(db, "SELECT row, id, origin, kind, state, text, meta FROM cubes WHERE row IN ({})", doomed)
-    refuse_held([id for _, id, _, _, state, *_ in headers if state == "frozen"])
-    parents = fetch_in(db, "SELECT DISTINCT parent FROM lineage WHERE child IN ({})", doomed)
+    headers = fetch_in(db, "SELECT row, id, origin, kind, text, meta FROM cubes WHERE row IN ({})", doomed)
+    parents = fetch_in(db, derived.NEIGHBOURS, doomed)
     touched = sorted({row for (row,) in parents} - set(doomed))
     ids = [id for _, id, *_ in headers]
     db.execute("CREATE TEMP TABLE IF NOT EXISTS doomed (row INTEGER PRIMARY KEY)")
@@ -86,15 +82,17 @@ def erase(db: sqlite3.Connection, owner: int, rows: Sequence[int]) -> tuple[Eras
         "derived": sum(origin != SOURCE for _, _, origin, *_ in headers),
         "vectors": len(fetch_in(db, "SELECT 1 FROM features WHERE vector IS NOT NULL AND row IN ({})", doomed)),
         **{name: records[name] for name in ("lineage", "links", "events")},
+        "payloads": len(fetch_in(db, "SELECT 1 FROM cubes WHERE payload IS NOT NULL AND row IN ({})", doomed)),
     }
     counts["replies"], told = replies.erase(db, doomed)
     db.execute("DELETE FROM cubes WHERE row IN (SELECT row FROM doomed)")
     db.execute("DELETE FROM doomed")
     counts["jobs"] = jobs.drop_rows(db, owner, set(doomed))
-    records |= {"cubes": len(doomed), "replies": counts["replies"], "attempts": access.forget_ids(db, ids)}
+    records |= {"cubes": len(doomed), "attempts": access.forget_ids(db, ids)}
+    records |= {name: counts[name] for name in ("replies", "payloads")}
     db.execute("UPDATE owners SET epoch = epoch + 1 WHERE owner = ?", (owner,))
-    texts = [text for _, _, origin, _, _, text, _ in headers if origin == SOURCE]
-    written = [text for _, _, origin, _, _, text, _ in headers if origin not in (SOURCE, "windows")]
+    texts = [text for _, _, origin, _, text, _ in headers if origin == SOURCE]
+    written = [text for _, _, origin, _, text, _ in headers if origin not in (SOURCE, "windows")]
     texts += [text for text in (*told, *written) if not any(replies.says(db, piece) for piece in pieces(text))]
     metas = [meta for *_, meta in headers if meta != "{}"]
     removed = removed_of(
@@ -109,16 +107,6 @@ def erase(db: sqlite3.Connection, owner: int, rows: Sequence[int]) -> tuple[Eras
     audit.recorded(db, owner, "erase", number=removed.number, cubes=len(doomed), prints=marks)
     db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (UNFINISHED, removed.number))
     return Erased(tuple(ids), counts, tuple(texts), removed), touched
-
-
-def refuse_held(held: Sequence[str]) -> None:
-    """Raises StateError for cubes under a legal hold."""
-    if held:
-        more = f" and {len(held) - 1} more" if len(held) > 1 else ""
-        raise StateError(
-            f"{held[0]}{more} is frozen: it is under a legal hold, and nothing that it rests on can be erased; nothing"
-            " was erased. Whoever administers the memory can unfreeze it"
-        )
 
 
 def hanging_counts(db: sqlite3.Connection) -> dict[str, int]:

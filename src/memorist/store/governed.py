@@ -122,12 +122,8 @@ class Governed(Protocol):
         """The grants that a subject has now, oldest first."""
         ...
 
-    def tag(self, scope: Scope, ids: Sequence[str], tag: str, on: bool) -> None:
-        """Mark cubes, with all that is derived from them, as sensitive, or no more. Raises NotFound."""
-        ...
-
     def tags(self, scope: Scope) -> dict[str, tuple[str, ...]]:
-        """The tags of an owner's cubes by id, also those that derived cubes have from their sources."""
+        """The sensitivity of an owner's cubes by id, also what derived cubes have from their sources."""
         ...
 
     def record(self, act: str, scope: Scope, detail: Mapping[str, Any]) -> tuple[int, str]:

@@ -11,12 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from memorist.cube import Scope
-from memorist.errors import NotFound, brief
 from memorist.store import audit, dossier, erasure, grants, tags
 from memorist.store.connection import Database
 from memorist.store.governed import Entry, Grant, Remains, Sight, Subject
-from memorist.store.rows import fetch_in, next_revision, owner_of
-from memorist.store.select import narrowed
+from memorist.store.rows import next_revision, owner_of
 
 if TYPE_CHECKING:
     from memorist.store.seen import SeenStore
@@ -61,20 +59,6 @@ class Governing:
         """The grants that a subject has now, oldest first."""
         with self._database.reading() as db:
             return grants.held(db, tenant, subject)
-
-    def tag(self, scope: Scope, ids: Sequence[str], tag: str, on: bool) -> None:
-        """Mark cubes as sensitive, or no more."""
-        with self._database.writing() as db:
-            owner = owner_of(db, scope, create=False)
-            where, values = narrowed(scope, owner)
-            rows = [
-                row for (row,) in fetch_in(db, f"SELECT row FROM cubes WHERE {where} AND id IN ({{}})", ids, *values)
-            ]
-            if len(rows) < len(set(ids)):
-                raise NotFound(f"one of {brief(list(ids))} is no cube in this scope; see: memorist list")
-            next_revision(db, owner)
-            (tags.put if on else tags.take)(db, rows, tag)
-            audit.recorded(db, owner, "tag" if on else "untag", tag=tag, cubes=len(rows))
 
     def tags(self, scope: Scope) -> dict[str, tuple[str, ...]]:
         """The tags of an owner's cubes by id, with those that derived cubes have from their sources."""

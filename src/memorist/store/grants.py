@@ -102,4 +102,4 @@ def grant_of(db: sqlite3.Connection, record: Sequence[Any]) -> Grant:
 def carry_over(db: sqlite3.Connection, old: int, new: int) -> None:
     """A new version of a shared or sensitive cube is as the one before."""
     db.execute("INSERT INTO granted SELECT number, ? FROM granted WHERE row = ?", (new, old))
-    db.execute("INSERT INTO tags SELECT ?, tag FROM tags WHERE row = ?", (new, old))
+    db.execute("UPDATE cubes SET sensitivity = (SELECT sensitivity FROM cubes WHERE row = ?) WHERE row = ?", (old, new))

@@ -14,8 +14,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from memorist.cube import Cube, Scope, State, TimeSpan, Trust
+from memorist.cube import Cube, Kind, Scope, TimeSpan, Trust
 from memorist.models.embedder import Identity, Vectors
+from memorist.states import State, Verb
 from memorist.store.governed import Governed, Removed
 from memorist.store.reply_log import ReplyLog
 
@@ -97,6 +98,9 @@ class Derived:
     A cube that ends has `valid_to`, and `superseded_at` says since when that is known. `recorded_at` is when what it
     says was first known (default: now). With `versioned`, text or metadata that differ from what is stored do not
     replace it without trace: what was there becomes an earlier version, as `history` tells and `undo` undoes.
+
+    A cube of another `kind` than text has a `payload`: a safetensors file, which the store keeps in the transaction
+    that writes the cube, once for each owner and content. `text` is then what it was made of.
     """
 
     id: str
@@ -119,12 +123,14 @@ class Derived:
     recorded_at: datetime | None = None
     superseded_at: datetime | None = None
     versioned: bool = False
+    kind: Kind = "text"
+    payload: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
     """A derived cube as the store has it. `active` is False for one that no longer holds: because it was superseded,
-    withdrawn or undone, as `state` and `superseded_at` tell."""
+    withdrawn or put aside, as `state` and `superseded_at` tell."""
 
     row: int
     id: str
@@ -254,6 +260,18 @@ class Selection:
     as_of: datetime | None = None
     known_at: datetime | None = None
     where: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderChange:
+    """What to set in a cube's header; None leaves a field as it is. `expires` says that `expires_at` is to be set,
+    where None is never."""
+
+    semantic_type: str | None = None
+    priority: int | None = None
+    sensitivity: Sequence[str] | None = None
+    expires: bool = False
+    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -454,6 +472,20 @@ class Store(ReplyLog, Governed, Protocol):
         words, which `texts` gives for each row."""
         ...
 
+    def payload(self, scope: Scope, id: str) -> bytes:
+        """The safetensors file of a cube. Raises NotFound, StateError for a cube that has none, StoreError for one that
+        is damaged."""
+        ...
+
+    def payload_size(self, scope: Scope, id: str) -> int:
+        """Its bytes, without reading them; 0 for a cube that has none. Raises NotFound."""
+        ...
+
+    def request(self, scope: Scope, kind: str, ids: Sequence[str]) -> int:
+        """Make a job about cubes that somebody named, and return its number; the one there is when there is one of this
+        kind about the same cubes. Raises NotFound."""
+        ...
+
     def texts(self, scope: Scope) -> Iterator[tuple[int, str]]:
         """Row and words of every current episode of the scope, by rising row."""
         ...
@@ -490,18 +522,38 @@ class Store(ReplyLog, Governed, Protocol):
         """Close a cube at the draft's `valid_from` and put the draft in its place in the conversation."""
         ...
 
-    def set_state(self, scope: Scope, ids: Sequence[str], state: str, now: datetime, kinds: Sequence[str]) -> None:
-        """Forget or restore episodes. Raises NotFound or StateError, then nothing is changed."""
+    def move(self, scope: Scope, ids: Sequence[str], verb: Verb, now: datetime, kinds: Sequence[str]) -> None:
+        """Take cubes to another state by the table of `memorist.states`, with an event; one transaction.
+
+        What rests on a cube that is not living any more is hidden, and its other members count as changed, with a job
+        of each kind. What an organiser derived cannot be forgotten; it cannot be activated while something that it
+        rests on is not current. Nothing that a frozen cube rests on leaves the living. What was expired and is
+        activated has no end any more. Raises NotFound or StateError, then nothing is changed.
+        """
+        ...
+
+    def describe(self, scope: Scope, ids: Sequence[str], change: HeaderChange, now: datetime) -> None:
+        """Set fields of the header of cubes, also derived ones. Raises NotFound, InputError, or StateError for a
+        frozen one or one that is no memory of its own (a window); then nothing is changed."""
+        ...
+
+    def expire(self, scope: Scope, now: datetime, kinds: Sequence[str]) -> int:
+        """Move what has an `expires_at` that is not after now to `expired`, unless something frozen rests on it.
+        Returns how many there were; when there are none it is a read, which never waits for a writer."""
         ...
 
     def history(self, scope: Scope, id: str) -> list[tuple[datetime, str, Cube]]:
         """What happened to a cube and its other versions: (when, what, cube), oldest first."""
         ...
 
+    def versions(self, scope: Scope, id: str) -> list[Cube]:
+        """All versions of a cube, oldest first. Raises NotFound."""
+        ...
+
     def erase(self, scope: Scope, ids: Sequence[str], kinds: Sequence[str]) -> Erased:
         """Destroy episodes, their versions and everything derived from them; running jobs of the owner start anew. The
-        bytes are gone after `compact`. What is frozen is under a legal hold. Raises NotFound or StateError; then
-        nothing is changed."""
+        bytes are gone after `compact`. Of what is derived, only cubes that are not text can be named: the others would
+        be made again. What is frozen is under a legal hold. Raises NotFound or StateError; then nothing is changed."""
         ...
 
     def finish_erasing(self) -> bool:

@@ -173,11 +173,6 @@ CREATE TABLE granted (
 ) WITHOUT ROWID;
 CREATE INDEX granted_row ON granted (row);
 
--- What is sensitive as a whole, and why; what is derived from it is, too.
-CREATE TABLE tags (
-  row INTEGER NOT NULL REFERENCES cubes ON DELETE CASCADE, tag TEXT NOT NULL, PRIMARY KEY (row, tag)
-) WITHOUT ROWID;
-
 -- What was done to the store, without anything that was remembered. `hash` is over the entry and the hash before it.
 CREATE TABLE audit (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, actor TEXT NOT NULL,
@@ -195,7 +190,46 @@ END;
 UPDATE keys SET rights = rights || ',reveal';
 """
 
-MIGRATIONS: tuple[str, ...] = (CREATE, MARKS, REPLIES, FACTS, BESIDE, KEYS, QUEUE, GOVERNANCE)
+LIFE = """
+-- The states of `memorist.states`; what organisers had hidden and what was forgotten is both 'deleted'.
+UPDATE cubes SET state = CASE state
+  WHEN 'active' THEN 'activated' WHEN 'forgotten' THEN 'deleted' WHEN 'undone' THEN 'archived' ELSE state END;
+-- The rest of a cube's header. `updated_at` is NULL while that is when it was recorded; `sensitivity` is a JSON list.
+ALTER TABLE cubes ADD COLUMN semantic_type TEXT NOT NULL DEFAULT '';
+ALTER TABLE cubes ADD COLUMN updated_at INTEGER;
+ALTER TABLE cubes ADD COLUMN expires_at INTEGER;
+ALTER TABLE cubes ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE cubes ADD COLUMN sensitivity TEXT NOT NULL DEFAULT '[]';
+CREATE INDEX cubes_expiring ON cubes (owner, expires_at) WHERE expires_at IS NOT NULL;
+
+-- How often a cube was recalled, and when last. Not part of what changes: caches need not know.
+CREATE TABLE usage (
+  row INTEGER PRIMARY KEY REFERENCES cubes ON DELETE CASCADE,
+  recalls INTEGER NOT NULL, last INTEGER NOT NULL
+);
+"""
+
+PAYLOADS = """
+-- Tensors of cubes that are not text: a safetensors file, named by the sha256 of its bytes, in parts.
+-- Each owner has its own, and the last cube that has it takes it along, whoever removes that cube.
+ALTER TABLE cubes ADD COLUMN payload TEXT;
+CREATE INDEX cubes_payload ON cubes (owner, payload) WHERE payload IS NOT NULL;
+CREATE TABLE payloads (
+  owner INTEGER NOT NULL REFERENCES owners, sha256 TEXT NOT NULL, part INTEGER NOT NULL, bytes BLOB NOT NULL,
+  PRIMARY KEY (owner, sha256, part)
+);
+CREATE TRIGGER payload_goes_with_its_last_cube AFTER DELETE ON cubes WHEN OLD.payload IS NOT NULL BEGIN
+  DELETE FROM payloads WHERE owner = OLD.owner AND sha256 = OLD.payload
+  AND NOT EXISTS (SELECT 1 FROM cubes WHERE owner = OLD.owner AND payload = OLD.payload);
+END;
+CREATE TRIGGER payload_goes_when_its_last_cube_has_another AFTER UPDATE OF payload ON cubes
+WHEN OLD.payload IS NOT NULL AND OLD.payload IS NOT NEW.payload BEGIN
+  DELETE FROM payloads WHERE owner = OLD.owner AND sha256 = OLD.payload
+  AND NOT EXISTS (SELECT 1 FROM cubes WHERE owner = OLD.owner AND payload = OLD.payload);
+END;
+"""
+
+MIGRATIONS: tuple[str, ...] = (CREATE, MARKS, REPLIES, FACTS, BESIDE, KEYS, QUEUE, LIFE, PAYLOADS, GOVERNANCE)
 """MIGRATIONS[n] takes version n to n + 1; version 0 is the empty file."""
 
 VERSION = len(MIGRATIONS)

@@ -11,10 +11,11 @@ from typing import Any
 
 from memorist.cube import Cube, Scope
 from memorist.errors import NotAllowed
+from memorist.states import Verb
 from memorist.store.audit import ACTOR
 from memorist.store.governed import Entry, Grant, Right, Sight, Subject
 from memorist.store.grants import covers
-from memorist.store.protocol import Draft, Erased
+from memorist.store.protocol import Draft, Erased, HeaderChange
 from memorist.store.reply_log import Exchange
 from memorist.store.rows import fetch_in, owner_of
 from memorist.store.sight import Seen, allows, is_whole, refusal, sources_of
@@ -100,12 +101,21 @@ class SeenStore(SQLiteStore):
         with self.acting() as store:
             return store.replace(scope, old, draft, now, kinds)
 
-    def set_state(self, scope: Scope, ids: Sequence[str], state: str, now: datetime, kinds: Sequence[str]) -> None:
-        """Forget or restore episodes that the subject may write."""
+    def move(self, scope: Scope, ids: Sequence[str], verb: Verb, now: datetime, kinds: Sequence[str]) -> None:
+        """Forget and restore episodes that the subject may write; hold them, for whoever administers the memory."""
         self.get(scope, ids)
-        self.needs_cubes(ids)
+        if verb in ("freeze", "thaw"):
+            self.needs("administer")
+        else:
+            self.needs_cubes(ids)
         with self.acting() as store:
-            store.set_state(scope, ids, state, now, kinds)
+            store.move(scope, ids, verb, now, kinds)
+
+    def describe(self, scope: Scope, ids: Sequence[str], change: HeaderChange, now: datetime) -> None:
+        """Set the header of cubes, for whoever administers the memory: it says what is sensitive."""
+        self.needs("administer")
+        with self.acting() as store:
+            store.describe(scope, ids, change, now)
 
     def erase(self, scope: Scope, ids: Sequence[str], kinds: Sequence[str]) -> Erased:
         """Destroy episodes, for whoever administers the memory."""
@@ -148,12 +158,6 @@ class SeenStore(SQLiteStore):
     def granted(self, tenant: str, subject: Subject) -> list[Grant]:
         """The subject's own."""
         return [one for one in self.whole.granted(tenant, subject) if subject == self.sight.subject]
-
-    def tag(self, scope: Scope, ids: Sequence[str], tag: str, on: bool) -> None:
-        """Mark cubes as sensitive, for whoever administers the memory."""
-        self.needs("administer")
-        with self.acting() as store:
-            store.tag(scope, ids, tag, on)
 
     def tags(self, scope: Scope) -> dict[str, tuple[str, ...]]:
         """The tags of the cubes that are seen."""

@@ -16,6 +16,7 @@ import numpy as np
 from memorist.cube import SOURCE, Cube, Scope
 from memorist.errors import EmbedderMismatch, NotFound, StateError, StoreBusy, StoreFull, StoreReadOnly, brief
 from memorist.models.embedder import Identity, Vectors
+from memorist.states import CHANGEABLE, Verb, unchangeable
 from memorist.store import (
     access,
     archive,
@@ -25,6 +26,8 @@ from memorist.store import (
     extractions,
     grants,
     jobs,
+    life,
+    payloads,
     reembedding,
     refresh,
     replies,
@@ -33,7 +36,9 @@ from memorist.store import (
 from memorist.store.check import check
 from memorist.store.connection import Database, copy_whole
 from memorist.store.governing import Governing
+from memorist.store.header import set_header
 from memorist.store.index import OwnerIndex
+from memorist.store.living import ALIVE
 from memorist.store.moments import micros, moment
 from memorist.store.protocol import (
     INDEX,
@@ -42,6 +47,7 @@ from memorist.store.protocol import (
     Draft,
     Erased,
     Extracted,
+    HeaderChange,
     Job,
     Key,
     Organised,
@@ -74,7 +80,7 @@ CACHED_EPISODES = 2_000_000
 INSERT_CUBE = """
 INSERT INTO cubes (row, id, owner, agent, session, kind, origin, state, trust, role, speaker, source, text,
   meta, times, at, position, valid_from, recorded_at, replaces, revision)
-VALUES (?, ?, ?, ?, ?, 'text', ?, 'active', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
+VALUES (?, ?, ?, ?, ?, 'text', ?, 'generated', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
 """
 
 
@@ -116,11 +122,12 @@ class SQLiteStore(Governing):
             revision = next_revision(db, owner)
             blobs = [(vector.astype(np.float16).tobytes(), row) for row, vector in vectors.items()]
             db.executemany("UPDATE features SET vector = ? WHERE row = ?", blobs)
-            db.executemany("UPDATE cubes SET revision = ? WHERE row = ?", [(revision, row) for row in vectors])
+            derived.changed(db, vectors, revision)
             if overtaken:
                 jobs.fail(db, job, None)
                 return False
             jobs.finish(db, job)
+            life.indexed(db, job.rows)
             derived.write(db, owner, organised, now, revision)
             return True
 
@@ -215,9 +222,10 @@ class SQLiteStore(Governing):
             found = header_of(db, scope, owner, old)
             if found["superseded_at"] is not None:
                 raise StateError(f"{old} is an earlier version; update the newest one (see its history)")
-            if found["state"] != "active":
-                raise StateError(f"{old} is {found['state']}; restore it before updating")
+            if found["state"] not in CHANGEABLE:
+                raise unchangeable(old, found["state"], "get a new version")
             refuse_derived(found, "update")
+            life.refuse_held(db, life.over(db, [found["row"]]), "lose what it rests on")
             revision = next_revision(db, owner)
             closed = max(micros(draft.valid_from), found["valid_from"])
             learned = max(micros(now), found["recorded_at"])  # a clock may be set back
@@ -234,24 +242,41 @@ class SQLiteStore(Governing):
             jobs.create(db, owner, kinds, [row, *touched])
             return draft.id
 
-    def set_state(self, scope: Scope, ids: Sequence[str], state: str, now: datetime, kinds: Sequence[str]) -> None:
-        """Forget or restore cubes, with the windows they stand in."""
+    def move(self, scope: Scope, ids: Sequence[str], verb: Verb, now: datetime, kinds: Sequence[str]) -> None:
+        """Take cubes to another state, and what rests on them out of sight or back."""
         with self._database.writing() as db:
             owner = owner_of(db, scope, create=True)
             found = [header_of(db, scope, owner, id) for id in ids]
             for header in found:
-                refuse_derived(header, {"forgotten": "forget", "active": "restore"}[state])
-                if header["state"] == state:
-                    raise StateError(f"{header['id']} is {state} already")
-            revision = next_revision(db, owner)
-            rows = [int(header["row"]) for header in found]
-            for row in rows:
-                db.execute("UPDATE cubes SET state = ?, revision = ? WHERE row = ?", (state, revision, row))
-                what = {"forgotten": "forgotten", "active": "restored"}[state]
-                db.execute("INSERT INTO events (row, at, what) VALUES (?, ?, ?)", (row, micros(now), what))
-            audit.recorded(db, owner, {"forgotten": "forget", "active": "restore"}[state], cubes=len(rows))
-            touched = derived.close_over(db, rows, revision)
-            jobs.create(db, owner, kinds, sorted({*rows, *touched}))
+                life.demand(db, header, verb)
+            life.move(db, owner, [int(header["row"]) for header in found], verb, now, kinds)
+            audit.recorded(db, owner, verb, cubes=len(found))
+
+    def describe(self, scope: Scope, ids: Sequence[str], change: HeaderChange, now: datetime) -> None:
+        """Set fields of the header of cubes."""
+        with self._database.writing() as db:
+            owner = owner_of(db, scope, create=False)
+            found = [header_of(db, scope, owner, id) for id in ids]
+            for header in found:
+                if header["origin"] == life.WINDOWS:
+                    raise StateError(f"{header['id']} is a window over episodes; describe these")
+                if header["state"] == "frozen":
+                    raise unchangeable(header["id"], "frozen", "be described anew")
+            set_header(db, [int(header["row"]) for header in found], change, now, next_revision(db, owner))
+            audit.recorded(db, owner, "describe", cubes=len(found))
+
+    def expire(self, scope: Scope, now: datetime, kinds: Sequence[str]) -> int:
+        """Move what has ended to `expired`."""
+        with self._database.reading() as db:
+            if not life.ended(db, owner_of(db, scope, create=False), now):
+                return 0
+        with self._database.writing() as db:
+            owner = owner_of(db, scope, create=False)
+            rows = life.ended(db, owner, now)
+            if rows:
+                life.move(db, owner, rows, "expire", now, kinds)
+                audit.recorded(db, owner, "expire", cubes=len(rows))
+            return len(rows)
 
     def erase(self, scope: Scope, ids: Sequence[str], kinds: Sequence[str]) -> Erased:
         """Destroy cubes, their versions and everything derived from them. The bytes are gone after `compact`."""
@@ -261,6 +286,7 @@ class SQLiteStore(Governing):
             for header in found:
                 refuse_derived(header, "erase")
             rows = [int(header["row"]) for header in found]
+            life.refuse_held(db, erasure.closure(db, rows), "be erased: it is under a legal hold")
             revision = next_revision(db, owner)
             erased, touched = erasure.erase(db, owner, rows)
             derived.changed(db, touched, revision)
@@ -276,8 +302,8 @@ class SQLiteStore(Governing):
             found = header_of(db, scope, owner, id)
             if found["origin"] == SOURCE:
                 raise StateError(f"{id} is an episode; to change it use update, to hide it forget")
-            if found["state"] != "active":
-                raise StateError(f"{id} is {found['state']} already")
+            if found["state"] not in CHANGEABLE:
+                raise unchangeable(id, found["state"], "be undone")
             derived.undo(db, owner, int(found["row"]), now, next_revision(db, owner))
             audit.recorded(db, owner, "undo", origin=found["origin"])
 
@@ -332,6 +358,28 @@ class SQLiteStore(Governing):
         """What is logged for these episodes, or for others of the owner with the same words."""
         with self._database.reading() as db:
             return extractions.logged(db, owner_of(db, scope, create=False), rows, texts)
+
+    def payload(self, scope: Scope, id: str) -> bytes:
+        """The safetensors file of a cube."""
+        with self._database.reading() as db:
+            owner = owner_of(db, scope, create=False)
+            found = header_of(db, scope, owner, id)
+            if found["payload"] is None:
+                raise StateError(f"{id} is text and has no tensors; see: memorist cube migrate")
+            return payloads.read(db, owner, found["payload"])
+
+    def payload_size(self, scope: Scope, id: str) -> int:
+        """The bytes of a cube's payload, without reading them."""
+        with self._database.reading() as db:
+            owner = owner_of(db, scope, create=False)
+            return payloads.size(db, owner, header_of(db, scope, owner, id)["payload"] or "")
+
+    def request(self, scope: Scope, kind: str, ids: Sequence[str]) -> int:
+        """A job about cubes that somebody named, or the one of this kind about them that is there."""
+        with self._database.writing() as db:
+            owner = owner_of(db, scope, create=False)
+            rows = [int(header_of(db, scope, owner, id)["row"]) for id in ids]
+            return jobs.request(db, owner, kind, rows)
 
     def texts(self, scope: Scope) -> Iterator[tuple[int, str]]:
         """Row and words of every current episode of the scope."""
@@ -413,12 +461,19 @@ class SQLiteStore(Governing):
                 happened.append((newest.superseded_at, "superseded", newest))
             return sorted(happened, key=lambda change: change[0])
 
+    def versions(self, scope: Scope, id: str) -> list[Cube]:
+        """All versions of a cube, oldest first."""
+        with self._database.reading() as db:
+            owner = owner_of(db, scope, create=False)
+            rows = erasure.versions(db, [int(header_of(db, scope, owner, id)["row"])])
+            return list(load(db, scope, owner, erasure.in_turn(db, rows)).values())
+
     def scopes(self) -> Iterator[tuple[Scope, int]]:
         """Each (tenant, user) with its number of current episodes."""
         with self._database.reading() as db:
             counted = db.execute(
                 "SELECT tenant, user, (SELECT COUNT(*) FROM cubes c WHERE c.owner = o.owner AND origin = ?"
-                " AND state = 'active' AND superseded_at IS NULL) FROM owners o ORDER BY tenant, user",
+                f" AND {ALIVE} AND superseded_at IS NULL) FROM owners o ORDER BY tenant, user",
                 (SOURCE,),
             ).fetchall()
         return ((Scope(tenant=tenant, user=user), count) for tenant, user, count in counted)
@@ -606,7 +661,8 @@ def insert_episode(
 def header_of(db: sqlite3.Connection, scope: Scope, owner: int, id: str) -> dict[str, Any]:
     """State of a cube of this scope. Raises NotFound."""
     sql, values = narrowed(scope, owner)
-    names = ("row", "id", "state", "origin", "position", "valid_from", "recorded_at", "superseded_at")
+    names = [*("row", "id", "state", "origin", "kind", "payload")]
+    names += ["position", "valid_from", "recorded_at", "superseded_at"]
     known = id.encode("utf-8", "replace").decode() if isinstance(id, str) else ""
     found = db.execute(f"SELECT {', '.join(names)} FROM cubes WHERE id = ? AND {sql}", (known, *values)).fetchone()
     if found is None:
@@ -615,8 +671,8 @@ def header_of(db: sqlite3.Connection, scope: Scope, owner: int, id: str) -> dict
 
 
 def refuse_derived(header: Mapping[str, Any], verb: str) -> None:
-    """Raises StateError for what an organiser made: it would be made again."""
-    if header["origin"] != SOURCE:
+    """Raises StateError for a text that an organiser made: it would be made again."""
+    if header["origin"] != SOURCE and (header["kind"] == "text" or verb == "update"):
         raise StateError(f"{header['id']} was derived by {header['origin']}; {verb} the episodes it comes from")
 
 

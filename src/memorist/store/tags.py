@@ -1,30 +1,17 @@
-"""Sensitive cubes in SQLite. A tag holds for a cube, its versions, and everything derived from them."""
+"""Which cubes are sensitive as a whole, in SQLite: by their own header, or because they rest on what is."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
-
-from memorist.store.erasure import versions
 
 REACH = """
 WITH RECURSIVE reach (row, tag) AS (
-  SELECT row, tag FROM main.tags JOIN main.cubes USING (row) WHERE owner = :owner
+  SELECT row, value FROM main.cubes, json_each(sensitivity) WHERE owner = :owner AND sensitivity != '[]'
   UNION SELECT child, tag FROM main.lineage JOIN reach ON parent = reach.row
 )
 SELECT row, tag FROM reach
 """
-
-
-def put(db: sqlite3.Connection, rows: Sequence[int], tag: str) -> None:
-    """Tag cubes with all their versions."""
-    db.executemany("INSERT OR IGNORE INTO tags VALUES (?, ?)", [(row, tag) for row in versions(db, rows)])
-
-
-def take(db: sqlite3.Connection, rows: Sequence[int], tag: str) -> None:
-    """Untag cubes with all their versions."""
-    db.executemany("DELETE FROM tags WHERE row = ? AND tag = ?", [(row, tag) for row in versions(db, rows)])
 
 
 def of_owner(db: sqlite3.Connection, owner: int) -> dict[int, tuple[str, ...]]:
