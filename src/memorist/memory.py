@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
@@ -18,7 +20,7 @@ from memorist.answer.extractive import METHOD as EXTRACTIVE
 from memorist.archive import read_archive, write_archive
 from memorist.cube import SOURCE, Cube, Document, Observation, Scope, Trust, is_unicode, parse_moment, utc
 from memorist.doctor import diagnose
-from memorist.errors import EmbedderMismatch, InputError, ModelMissing, RecordError, StateError, brief
+from memorist.errors import EmbedderMismatch, InputError, ModelMissing, NotAllowed, RecordError, StateError, brief
 from memorist.lifecycle.agent import AgentTools
 from memorist.lifecycle.cubes import Cubes, ids_of
 from memorist.lifecycle.erasing import erase, problems
@@ -30,6 +32,7 @@ from memorist.lifecycle.jobs import CHANGED, settle
 from memorist.lifecycle.logged import Logged
 from memorist.lifecycle.organising import catch_up
 from memorist.lifecycle.reembed import reembed
+from memorist.lifecycle.rights import Rights
 from memorist.lifecycle.writing import Options, Run, Writing, logged
 from memorist.models.chat import ChatModel
 from memorist.models.embedder import Embedder, Identity
@@ -73,6 +76,7 @@ from memorist.results import (
 from memorist.sources import FileOptions, from_document, from_messages, read, split_long
 from memorist.sources.checked import checked
 from memorist.states import Verb
+from memorist.store.governed import Entry, Grant, Right, Sight, Subject
 from memorist.store.protocol import INDEX, Job, Reembedding, Rows, Searcher, Selection, Store
 from memorist.store.reply_log import Spent, together
 from memorist.store.sqlite import SQLiteStore
@@ -84,6 +88,11 @@ DEFAULT_BUDGET = 1_500
 
 CONVERSATION = "conversation"
 """The session of messages that name none; a silence parts it."""
+
+MOST_SIGHTS = 32
+"""Ways of looking at memories that stay open."""
+
+SIGHTS = threading.Lock()
 
 LONGEST_FILE_NAME = 255
 """In bytes, as file systems have it."""
@@ -115,6 +124,8 @@ class Memory:
         self._recipe_organisers = tuple(make() for make in recipe.organisers)
         self._views = Views(store)
         self._recommender = Recommender(store, embedder)
+        self._whole: Memory | None = None
+        self._sights: OrderedDict[Sight, Memory] = OrderedDict()
         writers = tuple(make() for make in recipe.writers)
         self._writing = Writing(store, self._views, self._current, writers, clock, logged(store, clock))
 
@@ -250,6 +261,8 @@ class Memory:
 
     def _settle(self, scope: Scope, organisers: Sequence[RecipeOrganiser]) -> str | None:
         """Finish the pending work, and have these organisers catch up."""
+        if self._whole is not None:  # a subject sees what the owner's organisers make
+            return self._whole._settle(scope, organisers)
         try:
             return self._steadily(partial(self._settled, scope, organisers))
         except EmbedderMismatch as error:  # what was added is safe, and waits for the right embedder
@@ -266,6 +279,31 @@ class Memory:
     def _around(self, scope: Scope, embedder: Embedder, model: ChatModel | None = None) -> Around:
         """What organisers may use on behalf of an owner."""
         return Around(scope, embedder, model, partial(self._views.of, scope), partial(self._store.extracted, scope))
+
+    def _as(self, sight: Sight) -> Memory:
+        """This memory as a sight shows it, with caches of its own."""
+        whole = self._whole or self
+        with SIGHTS:
+            seen = whole._sights.pop(sight, None)
+            if seen is None:
+                store = whole._store.seen(sight)
+                seen = Memory(store, whole._embedder, whole._recipe, whole._clock, whole._model, whole._place)
+                seen._whole = whole
+            whole._sights[sight] = seen
+            while len(whole._sights) > MOST_SIGHTS:
+                whole._sights.popitem(last=False)
+            return seen
+
+    def audit(self, *, after: int = 0, limit: int = 1_000) -> list[Entry]:
+        """Entries of the audit log beyond a place, oldest first, about all owners: for whoever administers the store.
+
+        It says what was done and to whose memory, and holds nothing that was remembered.
+        """
+        return self._store.audit(after, whole("limit", limit), None)
+
+    def audit_head(self) -> tuple[int, str]:
+        """Place and hash of the last entry of the audit log. Kept elsewhere, it shows later whether the log was cut."""
+        return self._store.audit_head()
 
     def organise(self, options: Options = Options(), model: ChatModel | None = None) -> Run:
         """Do the work of the recipe's writers for every owner, now; see `ScopedMemory.organise`."""
@@ -335,6 +373,8 @@ class Memory:
 
     def close(self) -> None:
         """Let go of the file. Closing is never needed for safety."""
+        for seen in self._sights.values():
+            seen.close()
         self._store.close()
 
     def __enter__(self) -> Memory:
@@ -347,9 +387,48 @@ class Memory:
 class ScopedMemory:
     """Someone's memory. Made by `Memory.scope`."""
 
-    def __init__(self, memory: Memory, scope: Scope) -> None:
+    def __init__(self, memory: Memory, scope: Scope, subject: Subject | None = None) -> None:
         self._memory = memory
         self.scope = scope
+        self.subject = subject
+        """Who looks at this memory, where that is not its owner."""
+
+    def shared_by(self, user: str, *, agent: str = "", session: str = "") -> ScopedMemory:
+        """Another user's memory, as this one may use it: what they have shared, and nothing else. Every call raises
+        NotAllowed as long as they have shared nothing."""
+        scope = Scope(self.scope.tenant, user, agent, session)
+        if user == self.scope.user:
+            return self._memory.scope(user=user, tenant=scope.tenant, agent=agent, session=session)
+        subject = self.subject or Subject(self.scope.user, self.scope.agent)
+        seen = self._memory._as(Sight(Scope(scope.tenant, scope.user), subject))
+        return ScopedMemory(seen, scope, subject)
+
+    def masked(self) -> ScopedMemory:
+        """The same memory with all that is sensitive masked: for a reader that need not see it, such as a model
+        elsewhere."""
+        sight = Sight(Scope(self.scope.tenant, self.scope.user), self.subject, masked=True)
+        return ScopedMemory(self._memory._as(sight), self.scope, self.subject)
+
+    @property
+    def rights(self) -> Rights:
+        """Who else may use this memory: share, revoke, given, received."""
+        return Rights(self._memory._store, self.scope, self._memory._clock)
+
+    def share(
+        self,
+        with_: str,
+        rights: Sequence[Right] = ("read",),
+        *,
+        agent: str = "",
+        cubes: str | Sequence[str] | None = None,
+    ) -> Grant:
+        """Let another user of the tenant use this scope, or single cubes of it; see `Rights.share`."""
+        return self.rights.share(with_, rights, agent=agent, cubes=cubes)
+
+    @property
+    def _speaker(self) -> str:
+        """Who says what is added here without a speaker."""
+        return self.subject.user if self.subject else self.scope.user
 
     def add(
         self,
@@ -392,7 +471,7 @@ class ScopedMemory:
         if isinstance(what, Path):
             return read(what, format=file.format, columns=file.columns, on_bad=on_bad)
         if isinstance(what, str):
-            speaker = self.scope.user or None
+            speaker = self._speaker or None
             return list(split_long([checked(Observation(what, speaker=speaker, at=said, source=source))]))
         if isinstance(what, Document):
             return [checked(one) for one in from_document(what)]
@@ -412,7 +491,7 @@ class ScopedMemory:
             yield from split_long(checked(one) for one in gathered if isinstance(one, Observation))
             return
         for one in from_messages(gathered, source=source):  # type: ignore[arg-type]
-            yield checked(in_conversation(one, at, self.scope.user))
+            yield checked(in_conversation(one, at, self._speaker))
 
     def extract(
         self,
@@ -703,6 +782,8 @@ class ScopedMemory:
         Raises InputError when the recipe has no writers, ModelMissing without a model. What a model's failure leaves
         undone is in the result, and waits as a job.
         """
+        if self._memory._whole is not None:
+            raise NotAllowed("organising is the owner's to do")
         return self._memory._organise([self.scope], options, model)
 
     def tools(self, *, trust: Trust = "agent") -> AgentTools:

@@ -18,7 +18,8 @@ from memorist.store.select import narrowed
 COLUMNS = (
     "g.number, o.tenant, o.user, g.agent, g.session, g.with_user, g.with_agent, g.rights, g.at, g.listed, g.revoked_at"
 )
-FROM = f"SELECT {COLUMNS} FROM grants g JOIN owners o USING (owner)"
+FROM = f"SELECT {COLUMNS} FROM main.grants g JOIN main.owners o USING (owner)"
+"""Of the tables themselves: before a subject's connection stand views."""
 HELD = "g.with_user = ? AND (g.with_agent = '' OR g.with_agent = ?) AND g.revoked_at IS NULL"
 
 
@@ -92,7 +93,7 @@ def grant_of(db: sqlite3.Connection, record: Sequence[Any]) -> Grant:
     number, tenant, user, agent, session, with_user, with_agent, rights, at, listed, revoked = record
     cubes = None
     if listed:
-        sql = "SELECT id FROM granted JOIN cubes USING (row) WHERE number = ? ORDER BY row"
+        sql = "SELECT id FROM main.granted JOIN main.cubes USING (row) WHERE number = ? ORDER BY row"
         cubes = tuple(id for (id,) in db.execute(sql, (number,)))
     held: tuple[Right, ...] = tuple(right for right in RIGHTS if right in rights.split(","))
     scope = Scope(tenant, user, agent, session)

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from memorist.cube import Cube, Scope
@@ -133,6 +134,15 @@ class SeenStore(SQLiteStore):
         with self._database.reading() as db:
             seen = {row for (row,) in fetch_in(db, "SELECT row FROM cubes WHERE row IN ({})", rows)}
         return self.whole.keep_reply(scope, exchange, [row for row in rows if row in seen])
+
+    def reject_reply(self, scope: Scope, key: str, reason: str) -> None:
+        """Never replay a reply: it was kept in the owner's log."""
+        self.whole.reject_reply(scope, key, reason)
+
+    def backups(self) -> list[Path]:
+        """Copies made of the store, after an erase."""
+        self.needs("administer")
+        return self.whole.backups()
 
     # Governing
 

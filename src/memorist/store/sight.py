@@ -32,7 +32,6 @@ SHOWN: Mapping[str, str] = {
     "links": "source IN (SELECT row FROM temp.open) AND target IN (SELECT row FROM temp.open)",
     "owners": "owner = (SELECT owner FROM temp.sight)",
     "meta": "name = 'embedder'",
-    "sqlite_sequence": "0",
 }
 """What of each table is shown, as SQL."""
 
