@@ -256,7 +256,8 @@ def everything(view: ScopedMemory, recipe: str) -> Iterator[tuple[str, Callable[
     yield "conflicts", view.conflicts
     yield "recommend", lambda: view.recommend("something funny", ["A comedy", "A horror"])
     yield "concepts", lambda: (view.concepts(["same size"], k=50), view.learned())
-    yield "dump", lambda: list(view._memory._store.dump())
+    if view.subject:
+        yield "dump", lambda: list(view._memory._store.dump())
     yield "jobs", lambda: (view.jobs(), view.costs(), view.rights.received())
     if recipe == "hipporag2":
         yield "graph", lambda: view.graph("In which region was somebody born?")

@@ -88,10 +88,12 @@ DETECTORS: tuple[Detector, ...] = (
     Detector("card", re.compile(r"(?<![\w.-])\d(?:[ -]?\d){12,18}(?!\w)"), luhn),
     Detector(
         "phone",
-        re.compile(r"(?<![\w.,+/-])(?:\+|00|\(?0)\d{0,4}\)?(?:[ ./-]?\(?\d{1,5}\)?){2,6}(?![\w/]|[.,]\d)"),
+        re.compile(r"(?<![\w.,+/-])(?<!\d )(?:\+|00|\(?0)\d{0,4}\)?(?:[ ./-]?\(?\d{1,5}\)?){2,6}(?![\w/]|[.,]\d)"),
         telephone,
     ),
-    Detector("phone", re.compile(r"(?<![\w.,+-])\(?[2-9]\d{2}\)?[ .-]\d{3}[ .-]\d{4}(?![\w]|[.,]\d)"), telephone),
+    Detector(
+        "phone", re.compile(r"(?<![\w.,+/-])(?<!\d )\(?[2-9]\d{2}\)?[ .-]\d{3}[ .-]\d{4}(?![\w]|[.,]\d)"), telephone
+    ),
 )
 """In their order: what one has masked the next does not see."""
 

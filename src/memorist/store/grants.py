@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
@@ -23,6 +24,15 @@ FROM = f"SELECT {COLUMNS} FROM main.grants g JOIN main.owners o USING (owner)"
 HELD = "g.with_user = ? AND (g.with_agent = '' OR g.with_agent = ?) AND g.revoked_at IS NULL"
 
 
+LATER = """
+WITH RECURSIVE later (row) AS (
+  SELECT value FROM json_each(?) UNION SELECT c.row FROM cubes c JOIN later ON c.replaces = later.row
+)
+SELECT row FROM later
+"""
+"""Cubes, and the versions that came after."""
+
+
 def add(db: sqlite3.Connection, owner: int, grant: Grant, by: Subject | None) -> int:
     """Keep a grant; returns its number."""
     if by is not None:
@@ -33,6 +43,7 @@ def add(db: sqlite3.Connection, owner: int, grant: Grant, by: Subject | None) ->
         rows = fetch_in(db, f"SELECT row FROM cubes WHERE {where} AND id IN ({{}})", grant.cubes, *bound)
         if len(rows) < len(set(grant.cubes)):
             raise NotFound(f"one of {brief(list(grant.cubes))} is no cube in this scope; see: memorist list")
+        rows = db.execute(LATER, (json.dumps([row for (row,) in rows]),)).fetchall()
     values = (
         *(owner, grant.scope.agent, grant.scope.session, grant.cubes is not None),
         *(grant.subject.user, grant.subject.agent, ",".join(grant.rights), micros(grant.at)),

@@ -162,9 +162,15 @@ class State:
             db.execute("DELETE FROM temp.sources")
             db.execute(f"INSERT INTO temp.sources {OPEN_SOURCES.format(parts)}", {"owner": owner, **bound})
             rows = {row for (row,) in db.execute(OPEN_DERIVED, {"owner": owner})}
+        rows -= self.unreadable()
         known = {row for (row,) in db.execute("SELECT row FROM temp.open")}
         db.executemany("DELETE FROM temp.open WHERE row = ?", [(row,) for row in known - rows])
         db.executemany("INSERT INTO temp.open VALUES (?)", [(row,) for row in rows - known])
+
+    def unreadable(self) -> set[int]:
+        """What was derived from something sensitive as a whole: nothing of it can be shown that its organiser reads."""
+        sql = "SELECT row FROM main.cubes WHERE origin != 'source' AND row IN (SELECT value FROM json_each(?))"
+        return {row for (row,) in self.db.execute(sql, (json.dumps(list(self.tagged)),))}
 
 
 def turn(state: Sequence[Any]) -> int:
