@@ -8,7 +8,6 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any, get_args
 
 import pytest
 
@@ -17,8 +16,7 @@ from memorist.cube import Scope
 from memorist.errors import InputError, NotAllowed, NotFound, StateError
 from memorist.memory import ScopedMemory
 from memorist.recipes import RECIPES
-from memorist.store.governed import Right, Sight, Subject
-from memorist.store.protocol import Store
+from memorist.store.governed import Sight, Subject
 from memorist.testing import HashEmbedder
 
 START = datetime(2025, 5, 1, 10, tzinfo=timezone.utc)
@@ -57,7 +55,7 @@ def test_a_scope_is_a_wall_until_it_is_shared(memory: Memory) -> None:
     ana, bob = memory.scope(user="ana"), memory.scope(user="bob")
     view = bob.shared_by("ana")
     for call in (view.list, lambda: view.search("vault"), lambda: view.add("hello"), lambda: view.ask("Who?")):
-        with pytest.raises(NotAllowed, match="'bob' may not .* this memory of 'ana'"):
+        with pytest.raises(NotAllowed, match=r"'bob' may not .* this memory of 'ana'"):
             call()
     with pytest.raises(NotAllowed, match="may not read"):  # and says the same of whoever is not there
         bob.shared_by("nobody").list()
