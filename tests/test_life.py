@@ -224,6 +224,7 @@ def as_of_version(version: int, path: Path, state: str) -> None:
             names = [name for _, name, *_ in older.execute(f"PRAGMA main.table_info({table})")]
             values = [state if (table, name) == ("cubes", "state") else name for name in names]
             older.execute(f"INSERT INTO main.{table} ({','.join(names)}) SELECT {','.join(values)} FROM now.{table}")
+    older.execute("DELETE FROM meta WHERE name = 'audit_head'")
     older.commit()
     older.close()
     Path(f"{path}.older").replace(path)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import random
 import sqlite3
-from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta, timezone
+from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from canaries import START, canary, everything, story
 from memorist import Memory, Observation
 from memorist.cube import Scope
 from memorist.errors import InputError, NotAllowed, NotFound, StateError
@@ -19,7 +19,6 @@ from memorist.recipes import RECIPES
 from memorist.store.governed import Sight, Subject
 from memorist.testing import HashEmbedder
 
-START = datetime(2025, 5, 1, 10, tzinfo=timezone.utc)
 SECRET = "zanzibar-7741"
 TALK = (
     ("trip", "I moved to Lisbon in May."),
@@ -205,62 +204,6 @@ def test_every_table_and_every_method_of_a_store_is_closed(memory: Memory) -> No
 
 # Whatever is asked, by whatever recipe
 
-SAID = (
-    "{name} lives in {place}.",
-    "{name} works at {place}.",
-    "My doctor is {name} in {place}.",
-    "{name} was born in {place}, which lies in {name}land.",
-    "I met {name} in {place} last Friday.",
-)
-
-
-def canary(number: int) -> str:
-    return f"Cnry{number:03d}q"
-
-
-def story(chance: random.Random, count: int) -> list[Observation]:
-    """Episodes that each name a canary and are about the same few people and places."""
-    said = []
-    for number in range(count):
-        text = chance.choice(SAID).format(name=canary(number), place=chance.choice(("Evora", "Lisbon", "Porto")))
-        steps = json.dumps([["turn"], ["recolour", 1, number % 9], [canary(number)]])
-        meta = {
-            "item": canary(number),
-            "rating": 1 + number % 5,
-            "category": "Comedy",
-            "title": f"The {canary(number)}",
-        }
-        meta |= {"problem": canary(number), "program": steps, "cues": f"same size|{canary(number)}"}
-        at = START + timedelta(minutes=number)
-        said.append(Observation(text, speaker="Ana", at=at, session=f"s{number % 4}", meta=meta))
-    return said
-
-
-def everything(view: ScopedMemory, recipe: str) -> Iterator[tuple[str, Callable[[], object]]]:
-    """Every way to ask."""
-    yield "search", lambda: [(hit, hit.why, hit.meta) for hit in view.search("Who lives in Evora?", k=100)]
-    yield "past", lambda: list(view.search("lives Lisbon", k=100, known_at=START + timedelta(days=9_000)))
-    yield "prompt", lambda: view.search("Who works in Porto?", budget=5_000).prompt()
-    yield "unheard", lambda: view.search(f"Where does {canary(0)} live?", k=100)[:]
-    yield "ask", lambda: view.ask("Where does the doctor live?")
-    for origin in ("source", "windows", "facts", "graph", "granularity", "preferences", "concepts", "notes"):
-        yield (
-            f"list {origin}",
-            lambda origin=origin: [  # type: ignore[misc]
-                (cube, view.history(cube.id), view.cubes.versions(cube.id))
-                for cube in view.list(limit=1_000, origin=origin)
-            ],
-        )
-    yield "conflicts", view.conflicts
-    yield "recommend", lambda: view.recommend("something funny", ["A comedy", "A horror"])
-    yield "concepts", lambda: (view.concepts(["same size"], k=50), view.learned())
-    if view.subject:
-        yield "dump", lambda: list(view._memory._store.dump())
-    yield "jobs", lambda: (view.jobs(), view.costs(), view.rights.received())
-    if recipe == "hipporag2":
-        yield "graph", lambda: view.graph("In which region was somebody born?")
-
-
 WITHOUT_MODEL = sorted(name for name, recipe in RECIPES.items() if not recipe.writers or recipe.organisers)
 
 
@@ -284,7 +227,7 @@ def test_what_is_not_shared_never_surfaces(tmp_path: Path, recipe: str) -> None:
             private = {canary(n) for n in range(count)} - shared
             for view in (memory.scope(user="bob").shared_by("ana"), memory.scope(user="bob")):
                 for what, ask in everything(view, recipe):
-                    told = repr(ask()).replace("Where does Cnry000q live?", "").replace("unheard=('Cnry000q',)", "")
+                    told = repr(ask()).replace("Where does Cnry0000q live?", "").replace("unheard=('Cnry0000q',)", "")
                     leaked = {one for one in private if one.lower() in told.lower()}
                     assert not leaked, (what, leaked)
             view = memory.scope(user="bob").shared_by("ana")

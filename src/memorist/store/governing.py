@@ -14,6 +14,7 @@ from memorist.cube import Scope
 from memorist.store import audit, dossier, erasure, grants, tags
 from memorist.store.connection import Database
 from memorist.store.governed import Entry, Grant, Remains, Sight, Subject
+from memorist.store.prints import secret_of
 from memorist.store.rows import next_revision, owner_of
 
 if TYPE_CHECKING:
@@ -97,13 +98,19 @@ class Governing:
         if found:
             return found
         with self._database.writing() as db:
-            db.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (STORE, secrets.token_hex(16)))
-            return named(db) or ""
+            return name_store(db)
 
     def known_of(self, scope: Scope) -> Iterator[tuple[str, dict[str, Any]]]:
         """All that is kept of an owner, as (table, record)."""
         with self._database.reading() as db:
             yield from dossier.known_of(db, scope.tenant, scope.user)
+
+
+def name_store(db: sqlite3.Connection) -> str:
+    """Give a store its name and its secret, which its copies share, unless it has them."""
+    secret_of(db)
+    db.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (STORE, secrets.token_hex(16)))
+    return named(db) or ""
 
 
 def named(db: sqlite3.Connection) -> str | None:

@@ -35,7 +35,7 @@ from memorist.store import (
 )
 from memorist.store.check import check
 from memorist.store.connection import Database, copy_whole
-from memorist.store.governing import Governing
+from memorist.store.governing import Governing, name_store
 from memorist.store.header import set_header
 from memorist.store.index import OwnerIndex
 from memorist.store.living import ALIVE
@@ -563,6 +563,7 @@ class SQLiteStore(Governing):
             value = {"name": identity.name, "dimension": identity.dimension, "sha256": identity.sha256}
             with self._database.writing() as db:
                 db.execute("INSERT OR IGNORE INTO meta VALUES ('embedder', ?)", (json.dumps(value),))
+                name_store(db)
             found = self.embedder()
         if found != identity:
             raise EmbedderMismatch(
@@ -614,6 +615,7 @@ class SQLiteStore(Governing):
         """A consistent copy while others go on; it appears under its name only when whole."""
         with self._database.writing() as db:
             db.execute("INSERT OR REPLACE INTO backups VALUES (?, ?)", (str(path.resolve()), micros(now)))
+            name_store(db)  # the copy must know what is erased here later
             audit.record(db, "backup", path=str(path.resolve()))
         with self._database.translated():
             copy_whole(self._database.connection(), path)
