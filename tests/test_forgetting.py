@@ -84,7 +84,7 @@ def remembered(path: Path, count: int) -> list[str]:
     with Memory.open(path, embedder=HashEmbedder(), model=model) as memory:
         ana = memory.scope(user="ana")
         ana.extract(model=model, calls=count // 4)
-        for number, kind in ((1, "activation"), (2, "parameter"), (3, "activation"), (4, "parameter")):
+        for number, kind in ((1, "activation"), (2, "activation"), (3, "parameter"), (4, "parameter")):
             data = tensor_file(canary(number).encode() * 50, of=canary(number))
             cube = tensor(f"t{number}", rows_of(memory._store, [ids[number]], ana.scope), data, kind)  # type: ignore[arg-type]
             assert write(memory._store, cube, scope=ana.scope)

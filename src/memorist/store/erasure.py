@@ -14,7 +14,7 @@ from memorist.errors import StoreBusy
 from memorist.store import access, audit, derived, jobs, replies
 from memorist.store.governed import Remains, Removed
 from memorist.store.prints import Prints, found_in, print_of, secret_of
-from memorist.store.protocol import Erased
+from memorist.store.protocol import SAW, Erased
 from memorist.store.rawfile import holds
 from memorist.store.reach import columns, hanging, tables
 from memorist.store.rows import fetch_in
@@ -32,6 +32,12 @@ PIECE = 40
 
 UNFINISHED = "erasing"
 """In `meta` from an erase until the files are rewritten."""
+
+
+FOLLOWED = (
+    "SELECT child FROM lineage WHERE parent IN ({})",
+    f"SELECT source FROM links WHERE kind = '{SAW}' AND target IN ({{}})",
+)
 
 
 def versions(db: sqlite3.Connection, rows: Sequence[int]) -> list[int]:
@@ -56,12 +62,12 @@ def in_turn(db: sqlite3.Connection, rows: Sequence[int]) -> list[int]:
 
 
 def closure(db: sqlite3.Connection, rows: Sequence[int]) -> set[int]:
-    """The rows, their versions, and everything derived from any of them."""
+    """The rows, their versions, and everything derived from any of them, or written by a model that saw one."""
     known: set[int] = set()
     fresh = set(versions(db, rows))
     while fresh:
         known |= fresh
-        children = {row for (row,) in fetch_in(db, "SELECT child FROM lineage WHERE parent IN ({})", sorted(fresh))}
+        children = {row for sql in FOLLOWED for (row,) in fetch_in(db, sql, sorted(fresh))}
         fresh = set(versions(db, sorted(children - known))) - known
     return known
 

@@ -76,6 +76,11 @@ class Stretch:
     stop: int
 
 
+SAW = "saw"
+"""The kind of link to what a model was shown when it wrote a cube, beside what the cube is about. The cube stands
+without it, but may repeat it: so it is erased with it, and is as private and as sensitive."""
+
+
 @dataclass(frozen=True, slots=True)
 class Link:
     """A directed, weighted edge to a cube of the same owner, by id."""

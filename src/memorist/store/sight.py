@@ -21,6 +21,7 @@ from memorist.store import tags
 from memorist.store.connection import Database
 from memorist.store.governed import Grant, Right, Sight
 from memorist.store.grants import held_by
+from memorist.store.protocol import SAW
 from memorist.store.reach import columns, tables
 
 MINE = "row IN (SELECT row FROM temp.open)"
@@ -45,10 +46,13 @@ CHANGED: Mapping[tuple[str, str], str] = {
 }
 
 OPEN_SOURCES = "SELECT row FROM main.cubes WHERE owner = :owner AND origin = 'source' AND ({})"
-OPEN_DERIVED = """
+OPEN_DERIVED = f"""
 WITH RECURSIVE closed (row) AS (
   SELECT row FROM main.cubes WHERE owner = :owner AND origin = 'source' AND row NOT IN (SELECT row FROM temp.sources)
-  UNION SELECT child FROM main.lineage JOIN closed ON parent = closed.row
+  UNION SELECT e.child FROM (
+    SELECT child, parent FROM main.lineage
+    UNION ALL SELECT source, target FROM main.links WHERE kind = '{SAW}'
+  ) e JOIN closed ON e.parent = closed.row
 )
 SELECT row FROM main.cubes WHERE owner = :owner AND row NOT IN (SELECT row FROM closed)
 """

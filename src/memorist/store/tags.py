@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 import sqlite3
 
-REACH = """
+from memorist.store.protocol import SAW
+
+REACH = f"""
 WITH RECURSIVE reach (row, tag) AS (
   SELECT row, value FROM main.cubes, json_each(sensitivity) WHERE owner = :owner AND sensitivity != '[]'
-  UNION SELECT child, tag FROM main.lineage JOIN reach ON parent = reach.row
+  UNION SELECT e.child, tag FROM (
+    SELECT child, parent FROM main.lineage
+    UNION ALL SELECT source, target FROM main.links WHERE kind = '{SAW}'
+  ) e JOIN reach ON e.parent = reach.row
 )
 SELECT row, tag FROM reach
 """
