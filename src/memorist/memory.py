@@ -23,6 +23,7 @@ from memorist.doctor import diagnose
 from memorist.errors import EmbedderMismatch, InputError, ModelMissing, NotAllowed, RecordError, StateError, brief
 from memorist.lifecycle.agent import AgentTools
 from memorist.lifecycle.cubes import Cubes, ids_of
+from memorist.lifecycle.dossier import document_of
 from memorist.lifecycle.erasing import erase, problems
 from memorist.lifecycle.erasing import read as read_certificate
 from memorist.lifecycle.extracting import Budget, read_episodes
@@ -301,6 +302,10 @@ class Memory:
         """
         return self._store.audit(after, whole("limit", limit), None)
 
+    def audit_problems(self) -> list[str]:
+        """Where the audit log was changed or cut."""
+        return self._store.audit_problems()
+
     def audit_head(self) -> tuple[int, str]:
         """Place and hash of the last entry of the audit log. Kept elsewhere, it shows later whether the log was cut."""
         return self._store.audit_head()
@@ -408,6 +413,15 @@ class ScopedMemory:
         elsewhere."""
         sight = Sight(Scope(self.scope.tenant, self.scope.user), self.subject, masked=True)
         return ScopedMemory(self._memory._as(sight), self.scope, self.subject)
+
+    def all_known(self) -> dict[str, Any]:
+        """All that the store keeps of this user (all agents and sessions), in every form, as JSON data.
+
+        A subject needs the right to administer. Raises NotAllowed.
+        """
+        store, now = self._memory._store, utc(self._memory._clock())
+        store.record("about", self.scope, {})
+        return document_of(self.scope, store.known_of(self.scope), now)
 
     @property
     def rights(self) -> Rights:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from cyclopts import App, Group, Parameter
 
 from memorist import __version__
-from memorist.cli import bench, cube, data, graph, models, organise, peers, read, serve, store, write
+from memorist.cli import bench, cube, data, governance, graph, models, organise, peers, read, serve, store, write
 
 HELP = """A memory for language models that keeps learning: one file, no server, no key.
 
@@ -54,6 +54,7 @@ GROUPS: Mapping[str, Mapping[str, App | Callable[..., int]]] = {
         "doctor": store.doctor,
         "scopes": store.scopes,
     },
+    "Govern": {"rights": governance.rights, "audit": governance.audit, "about": governance.about},
     "Serve": {"serve": serve.serve, "mcp": serve.mcp, "keys": serve.keys},
     "What a model writes": {
         "organise": organise.organise,

@@ -138,6 +138,10 @@ class Governed(Protocol):
         """Place and hash of the last entry; (0, zeros) of an empty log."""
         ...
 
+    def audit_problems(self) -> list[str]:
+        """Where the chain of the audit log does not hold; empty when it does."""
+        ...
+
     def audit_hash(self, place: int) -> str | None:
         """The hash of the entry at a place; None when there is none."""
         ...

@@ -81,6 +81,11 @@ class Governing:
         with self._database.reading() as db:
             return audit.head(db)
 
+    def audit_problems(self) -> list[str]:
+        """Where the chain of the audit log does not hold."""
+        with self._database.reading() as db:
+            return audit.problems(db)
+
     def audit_hash(self, place: int) -> str | None:
         """The hash of the entry at a place."""
         with self._database.reading() as db:
