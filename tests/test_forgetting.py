@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,14 @@ import pytest
 from canaries import START, canaries_in, canary, everything, parrot, story
 from memorist import Memory
 from memorist.cube import SOURCE
+from memorist.errors import InputError, MemoristError, StateError
 from memorist.organise.agent_writer import AGENT
 from memorist.recipes import RECIPES
 from memorist.store.protocol import Selection
 from memorist.store.reach import cascades, columns, hanging, tables
 from memorist.testing import HashEmbedder, ScriptedModel
 from memorist.testing.tensors import rows_of, tensor, tensor_file, write
+from worker import Workers, erase_singly
 
 RECIPES_USED = ("default", "memgas", "mr-rec", "arcmemo", "hipporag2", "facts", "a-mem", "mem-alpha")
 
@@ -178,8 +181,6 @@ def test_verify_finds_what_is_left(tmp_path: Path) -> None:
 
 
 def test_a_certificate_is_checked_itself(tmp_path: Path) -> None:
-    from memorist.errors import InputError
-
     with (
         Memory.open(tmp_path / "memory.db", embedder=HashEmbedder()) as memory,
         Memory.open(tmp_path / "other.db", embedder=HashEmbedder()) as other,
@@ -197,8 +198,6 @@ def test_a_certificate_is_checked_itself(tmp_path: Path) -> None:
 
 
 def test_what_is_held_is_not_erased(tmp_path: Path) -> None:
-    from memorist.errors import StateError
-
     with Memory.open(tmp_path / "memory.db", embedder=HashEmbedder()) as memory:
         ana = memory.scope(user="ana")
         ids = ana.add([{"role": "user", "content": text} for text in ("one is here", "two is here")], at=START).ids
@@ -242,3 +241,43 @@ def test_the_audit_log_cannot_be_rewritten_silently(tmp_path: Path) -> None:
         with Memory.open(copy, embedder=HashEmbedder()) as memory:
             assert any(told in problem for problem in memory.verify().problems)
         copy.unlink()
+
+
+@pytest.mark.parametrize("kills", [10, pytest.param(200, marks=pytest.mark.slow)])
+def test_killed_while_it_erases(tmp_path: Path, kills: int) -> None:
+    """The store opens and is sound; what was acknowledged stays erased, to the last byte; nothing else is lost."""
+    chance = random.Random(kills)
+    workers = Workers(tmp_path)
+    erased = 0
+    for kill in range(kills):
+        folder = tmp_path / f"store{kill}"
+        folder.mkdir()
+        path = folder / "memory.db"
+        with Memory.open(path, embedder=HashEmbedder()) as memory:
+            ids = list(memory.scope(user="ana").add(story(chance, 40)).ids)
+        names = [canary(number) for number in range(40)]
+        child = workers.start(erase_singly, path, ids, names).ready()
+        time.sleep(chance.uniform(0, 0.5))
+        child.kill()
+        acks = child.acks()
+        done = {ack[1]: ack for ack in acks if ack[0] == "did"}
+        open_end = {ack[1] for ack in acks} - set(done)
+        with Memory.open(path, embedder=HashEmbedder()) as memory:
+            ana = memory.scope(user="ana")
+            assert memory.verify().problems == ()
+            there = set()
+            for id in ids:
+                try:
+                    there.add(ana.get(id).id)
+                except MemoristError:
+                    assert id in done or id in open_end, "lost without being erased"
+            assert not there & set(done), "an erased one came back"
+            for ack in done.values():
+                assert memory.verify(ack[3]).problems == ()
+            ana.search("Who lives in Evora?")
+            assert memory.verify().problems == ()
+        left = in_files(folder)
+        assert left == {name for id, name in zip(ids, names) if id in there}
+        erased += len(done)
+    workers.close()
+    assert erased, "every kill came too early"

@@ -40,6 +40,13 @@ FOLLOWED = (
 )
 
 
+SHOWN_WITH = (
+    "SELECT DISTINCT parent FROM lineage"
+    f" WHERE child IN (SELECT source FROM links WHERE kind = '{SAW}') AND child IN ({{}})"
+)
+"""What cubes rest on that a model wrote with others in sight: a call that was shown such a cube is logged with that."""
+
+
 def versions(db: sqlite3.Connection, rows: Sequence[int]) -> list[int]:
     """The rows and all other versions of the same cubes, oldest first."""
     known = set(rows)
@@ -90,7 +97,8 @@ def erase(db: sqlite3.Connection, owner: int, rows: Sequence[int]) -> tuple[Eras
         **{name: records[name] for name in ("lineage", "links", "events")},
         "payloads": len(fetch_in(db, "SELECT 1 FROM cubes WHERE payload IS NOT NULL AND row IN ({})", doomed)),
     }
-    counts["replies"], told = replies.erase(db, doomed)
+    shown = fetch_in(db, SHOWN_WITH, doomed)
+    counts["replies"], told = replies.erase(db, sorted({*doomed, *(row for (row,) in shown)}))
     db.execute("DELETE FROM cubes WHERE row IN (SELECT row FROM doomed)")
     db.execute("DELETE FROM doomed")
     counts["jobs"] = jobs.drop_rows(db, owner, set(doomed))
