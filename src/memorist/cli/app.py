@@ -16,7 +16,7 @@ memorist add --text "I moved to Lisbon in May." --user ana
 memorist ask "Where does Ana live?" --user ana
 """
 
-EXIT_CODES = """Exit codes: 0 ok, 1 ask does not know or verify, doctor, erase found problems,
+EXIT_CODES = """Exit codes: 0 ok, 1 ask does not know or verify, audit, doctor, erase found problems,
 2 wrong usage or input, 3 no such memory or not in a state for this, 4 the store
 cannot be used, 70 a bug, 130 interrupted or declined."""
 

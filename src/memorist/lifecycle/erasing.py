@@ -59,7 +59,7 @@ def certificate(
         "tenant": scope.tenant,
         "user": scope.user,
         "removed": {
-            "cubes": len(removed.cubes),
+            "cubes": sum(removed.forms.values()),
             "records": dict(removed.tables),
             "forms": dict(removed.forms),
             "origins": dict(removed.origins),

@@ -6,16 +6,16 @@ import secrets
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from memorist.cube import SOURCE
 from memorist.errors import StoreBusy
 from memorist.store import access, audit, derived, jobs, replies
 from memorist.store.governed import Remains, Removed
-from memorist.store.prints import Prints, found_in, print_of, secret_of
+from memorist.store.prints import STRETCH, Prints, found_in, print_of, secret_of
 from memorist.store.protocol import SAW, Erased
-from memorist.store.rawfile import holds
+from memorist.store.rawfile import holds, slices
 from memorist.store.reach import columns, hanging, tables
 from memorist.store.rows import fetch_in
 
@@ -25,6 +25,9 @@ LEAST_SEARCHED = 12
 
 MOST_SEARCHED = 100
 """Of more erased texts only the longest are searched for: each search reads the whole file."""
+
+VALUES = 1 << 22
+"""Bytes of records that are looked through at once."""
 
 PIECE = 40
 """Characters of a text to search for at once: a long text lies in several pages, its whole is nowhere."""
@@ -114,7 +117,7 @@ def erase(db: sqlite3.Connection, owner: int, rows: Sequence[int]) -> tuple[Eras
         {table: number for table, number in sorted(records.items()) if number},
         Counter(kind for _, _, _, kind, *_ in headers),
         Counter(origin for _, _, origin, *_ in headers),
-        ids,
+        [id for _, id, origin, *_ in headers if origin == SOURCE],  # what is derived may be made again, without it
         [*texts, *metas],
     )
     marks = audit.digest_of((*removed.cubes, *removed.texts))
@@ -202,15 +205,23 @@ def found_again(db: sqlite3.Connection, path: Path, number: str, cubes: Sequence
     prints = Prints(secret)
     hashes = prints.unmasked(texts, number)
     files = [path.with_name(path.name + suffix) for suffix in ("", "-wal")]
-    stretches = {one for file in files for one in found_in(file, prints, hashes)}
-    return Remains(again, sum(not living(db, one) for one in stretches))
+    stretches = {one for file in files for one in found_in(slices(file, STRETCH - 1), prints, hashes)}
+    living = set(found_in(values(db), prints, hashes)) if stretches else set()
+    return Remains(again, len(stretches - living))
 
 
-def living(db: sqlite3.Connection, stretch: bytes) -> bool:
-    """Whether some record says these bytes."""
+def values(db: sqlite3.Connection) -> Iterator[bytes]:
+    """All that records say, many of them at once."""
+    gathered: list[bytes] = []
+    size = 0
     for table in tables(db):
-        texts = [name for name, type in columns(db, table).items() if type in ("TEXT", "BLOB")]
-        where = " OR ".join(f"instr(CAST({name} AS BLOB), ?)" for name in texts)
-        if texts and db.execute(f"SELECT 1 FROM {table} WHERE {where} LIMIT 1", [stretch] * len(texts)).fetchone():
-            return True
-    return False
+        names = [name for name, type in columns(db, table).items() if type in ("TEXT", "BLOB")]
+        if not names:
+            continue
+        for row in db.execute(f"SELECT {', '.join(names)} FROM {table}"):
+            gathered += [one.encode("utf-8", "replace") if isinstance(one, str) else one for one in row if one]
+            size += sum(map(len, gathered[-len(names) :]))
+            if size > VALUES:
+                yield b"\x00".join(gathered)
+                gathered, size = [], 0
+    yield b"\x00".join(gathered)

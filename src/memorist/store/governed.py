@@ -70,9 +70,9 @@ class Entry:
 class Removed:
     """What an erasure took away, without any of it.
 
-    `tables`, `forms` and `origins` count records, cubes by their kind and by their origin. `cubes` and `texts` are
-    prints: with the store's secret they tell whether something is what was erased, without it nothing. `number` names
-    the erasure in the audit log.
+    `tables`, `forms` and `origins` count records, cubes by their kind and by their origin. `cubes` (episodes) and
+    `texts` are prints: with the store's secret they tell whether something is what was erased, without it nothing.
+    `number` names the erasure in the audit log.
     """
 
     number: str

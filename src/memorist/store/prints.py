@@ -12,12 +12,9 @@ import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-
-from memorist.store.rawfile import slices
 
 STRETCH = 16
 """Bytes of a stretch. A shorter text has no print: it would be found by chance."""
@@ -91,14 +88,14 @@ class Prints:
             place += 1
 
 
-def found_in(path: Path, prints: Prints, wanted: Hashes) -> Iterator[bytes]:
-    """The distinct stretches of a file that have one of the hashes, which rise."""
+def found_in(pieces: Iterable[bytes], prints: Prints, wanted: Hashes) -> Iterator[bytes]:
+    """The distinct stretches of pieces of bytes that have one of the hashes, which rise."""
     if not len(wanted):
         return
     sieve = np.zeros(1 << SIEVE, np.bool_)
     sieve[wanted >> np.uint64(64 - SIEVE)] = True
     seen: set[bytes] = set()
-    for piece in slices(path, STRETCH - 1):
+    for piece in pieces:
         if len(piece) < STRETCH:
             continue
         hashes = prints.hashes(piece)
