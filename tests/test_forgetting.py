@@ -25,6 +25,7 @@ RECIPES_USED = ("default", "memgas", "mr-rec", "arcmemo", "hipporag2", "facts", 
 
 NOT_OF_A_CUBE = {
     "meta": "settings of the store",
+    "snapshots": "rows and marks of a moment; the copies of cubes hang on the cubes",
     "owners": "names of users",
     "jobs": "rows of pending work, taken out by erase, with the reasons of an owner's jobs",
     "marks": "how far an organiser has come",

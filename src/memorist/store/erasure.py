@@ -11,7 +11,7 @@ from pathlib import Path
 
 from memorist.cube import SOURCE
 from memorist.errors import StoreBusy
-from memorist.store import access, audit, derived, jobs, replies
+from memorist.store import access, audit, derived, jobs, replies, snapshots
 from memorist.store.governed import Remains, Removed
 from memorist.store.prints import STRETCH, Prints, found_in, print_of, secret_of
 from memorist.store.protocol import SAW, Erased
@@ -62,6 +62,12 @@ def versions(db: sqlite3.Connection, rows: Sequence[int]) -> list[int]:
     return sorted(known)
 
 
+def shown(db: sqlite3.Connection, rows: Sequence[int]) -> list[int]:
+    """Those of the rows that no roll-back put aside, or the first of them when all were."""
+    kept = [row for (row,) in fetch_in(db, "SELECT row FROM cubes WHERE aside IS NULL AND row IN ({})", rows)]
+    return sorted(kept) or list(rows[:1])
+
+
 def in_turn(db: sqlite3.Connection, rows: Sequence[int]) -> list[int]:
     """Versions of a cube from the first to the newest."""
     replaced = dict(fetch_in(db, "SELECT replaces, row FROM cubes WHERE replaces IS NOT NULL AND row IN ({})", rows))
@@ -100,17 +106,27 @@ def erase(db: sqlite3.Connection, owner: int, rows: Sequence[int]) -> tuple[Eras
         **{name: records[name] for name in ("lineage", "links", "events")},
         "payloads": len(fetch_in(db, "SELECT 1 FROM cubes WHERE payload IS NOT NULL AND row IN ({})", doomed)),
     }
+    copied = snapshots.forget_copies(db, doomed)
     shown = fetch_in(db, SHOWN_WITH, doomed)
     counts["replies"], told = replies.erase(db, sorted({*doomed, *(row for (row,) in shown)}))
+    widowed = fetch_in(
+        db,
+        "SELECT DISTINCT l.source FROM links l JOIN cubes c ON c.row = l.source WHERE l.kind = 'merged'"
+        " AND c.state = 'merged' AND l.target IN ({})",
+        doomed,
+    )
     db.execute("DELETE FROM cubes WHERE row IN (SELECT row FROM doomed)")
     db.execute("DELETE FROM doomed")
+    back = [row for (row,) in widowed if row not in set(doomed)]
+    db.executemany("UPDATE cubes SET state = 'activated' WHERE row = ?", [(row,) for row in back])
+    touched = sorted({*touched, *back})
     counts["jobs"] = jobs.drop_rows(db, owner, set(doomed))
     records |= {"cubes": len(doomed), "attempts": access.forget_ids(db, ids)}
     records |= {name: counts[name] for name in ("replies", "payloads")}
     db.execute("UPDATE owners SET epoch = epoch + 1 WHERE owner = ?", (owner,))
     texts = [text for _, _, origin, _, text, _ in headers if origin == SOURCE]
     written = [text for _, _, origin, _, text, _ in headers if origin not in (SOURCE, "windows")]
-    texts += [text for text in (*told, *written) if not any(replies.says(db, piece) for piece in pieces(text))]
+    texts += [text for text in (*told, *written, *copied) if not any(replies.says(db, piece) for piece in pieces(text))]
     metas = [meta for *_, meta in headers if meta != "{}"]
     removed = removed_of(
         db,

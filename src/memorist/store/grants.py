@@ -113,5 +113,5 @@ def grant_of(db: sqlite3.Connection, record: Sequence[Any]) -> Grant:
 
 def carry_over(db: sqlite3.Connection, old: int, new: int) -> None:
     """A new version of a shared or sensitive cube is as the one before."""
-    db.execute("INSERT INTO granted SELECT number, ? FROM granted WHERE row = ?", (new, old))
+    db.execute("INSERT OR IGNORE INTO granted SELECT number, ? FROM granted WHERE row = ?", (new, old))
     db.execute("UPDATE cubes SET sensitivity = (SELECT sensitivity FROM cubes WHERE row = ?) WHERE row = ?", (old, new))

@@ -16,7 +16,7 @@ from memorist.states import Verb
 from memorist.store.audit import ACTOR
 from memorist.store.governed import Entry, Grant, Right, Sight, Subject
 from memorist.store.grants import covers
-from memorist.store.protocol import Draft, Erased, HeaderChange
+from memorist.store.protocol import Draft, Erased, HeaderChange, Recalled
 from memorist.store.reply_log import Exchange
 from memorist.store.rows import fetch_in, owner_of
 from memorist.store.sight import Seen, allows, is_whole, refusal, sources_of
@@ -134,6 +134,10 @@ class SeenStore(SQLiteStore):
         with self._database.reading() as db:
             seen = {row for (row,) in fetch_in(db, "SELECT row FROM cubes WHERE row IN ({})", rows)}
         return self.whole.keep_reply(scope, exchange, [row for row in rows if row in seen])
+
+    def used(self, scope: Scope, counts: Mapping[int, Recalled]) -> None:
+        """Count what was recalled as used, whoever asked."""
+        self.whole.used(scope, counts)
 
     def reject_reply(self, scope: Scope, key: str, reason: str) -> None:
         """Never replay a reply: it was kept in the owner's log."""
