@@ -186,6 +186,8 @@ CREATE TRIGGER audit_is_not_cut BEFORE DELETE ON audit BEGIN
   SELECT RAISE(ABORT, 'the audit log cannot be changed');
 END;
 
+DELETE FROM meta WHERE name = 'audit_head';  -- of no log that is here
+
 -- Until now every key saw all that it could read in clear.
 UPDATE keys SET rights = rights || ',reveal';
 """
