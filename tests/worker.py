@@ -96,6 +96,15 @@ def change(path: str, ack: Ack, seed: int, ids: list[str]) -> None:
             ack([f"did {act}", id])
 
 
+def erase_singly(path: str, ack: Ack, ids: list[str], canaries: list[str]) -> None:
+    """Erase one memory after the other; each is announced before and acknowledged after."""
+    scope = open_memory(path).scope(user="ana")
+    ack("ready")
+    for id, canary in zip(ids, canaries):
+        ack(["will", id, canary])
+        ack(["did", id, canary, scope.erase(id).certificate])
+
+
 def migrate(path: str, ack: Ack, extra: list[str]) -> None:
     """Open a store with more migrations than it has seen."""
     ack("ready")
@@ -145,7 +154,18 @@ def search_and_add(path: str, ack: Ack, queries: list[str]) -> None:
 
 TASKS = {
     task.__name__: task
-    for task in (add_singly, add_in_bulk, change, migrate, add_file, add_numbers, hold, log_replies, search_and_add)
+    for task in (
+        add_singly,
+        add_in_bulk,
+        change,
+        erase_singly,
+        migrate,
+        add_file,
+        add_numbers,
+        hold,
+        log_replies,
+        search_and_add,
+    )
 }
 
 
