@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from cyclopts import App, Group, Parameter
 
 from memorist import __version__
-from memorist.cli import bench, compose, cube, data, graph, models, organise, peers, read, serve, store, write
+from memorist.cli import bench, compose, cube, data, graph, models, organise, peers, read, schedule, serve, store, write
 
 HELP = """A memory for language models that keeps learning: one file, no server, no key.
 
@@ -43,7 +43,7 @@ GROUPS: Mapping[str, Mapping[str, App | Callable[..., int]]] = {
     },
     "Associate": {"graph": graph.graph, "extract": graph.extract},
     "Change": {"update": write.update, "forget": write.forget, "restore": write.restore, "erase": write.erase},
-    "The life of cubes": {"cube": cube.cube},
+    "The life of cubes": {"cube": cube.cube, "schedule": schedule.schedule},
     "The store": {
         "export": store.export,
         "import": store.import_,

@@ -244,7 +244,29 @@ CREATE INDEX snapshot_links_source ON snapshot_links (source);
 CREATE INDEX snapshot_links_target ON snapshot_links (target);
 """
 
-MIGRATIONS: tuple[str, ...] = (CREATE, MARKS, REPLIES, FACTS, BESIDE, KEYS, QUEUE, LIFE, PAYLOADS, COLUMNS, TIME)
+SCHEDULE = """
+-- What a user changed of what is done by itself, and when it was done last. `every` is in seconds.
+CREATE TABLE schedule (
+  owner INTEGER NOT NULL REFERENCES owners, name TEXT NOT NULL, every REAL NOT NULL, enabled INTEGER NOT NULL,
+  options TEXT NOT NULL, ran_at INTEGER, told TEXT,
+  PRIMARY KEY (owner, name)
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS: tuple[str, ...] = (
+    CREATE,
+    MARKS,
+    REPLIES,
+    FACTS,
+    BESIDE,
+    KEYS,
+    QUEUE,
+    LIFE,
+    PAYLOADS,
+    COLUMNS,
+    TIME,
+    SCHEDULE,
+)
 """MIGRATIONS[n] takes version n to n + 1; version 0 is the empty file."""
 
 VERSION = len(MIGRATIONS)
