@@ -170,8 +170,7 @@ def live(path: str, ack: Ack, seed: int) -> None:
             elif what == "snapshot":
                 scope.snapshot(f"s{number}")
             elif what == "rollback":
-                ack(["rolls back"])
-                scope.rollback(chance.choice(scope.snapshots()).name)
+                scope.rollback(chance.choice(scope.snapshots() or [scope.snapshot("first")]).name)
             else:
                 scope.schedule.run([what])
 
