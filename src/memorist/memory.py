@@ -20,6 +20,7 @@ from memorist.cube import SOURCE, Cube, Document, Observation, Scope, Trust, is_
 from memorist.doctor import diagnose
 from memorist.errors import EmbedderMismatch, InputError, ModelMissing, RecordError, StateError, brief
 from memorist.lifecycle.agent import AgentTools
+from memorist.lifecycle.browse import Browse
 from memorist.lifecycle.budget import Budget as Spending
 from memorist.lifecycle.composing import embed_composed
 from memorist.lifecycle.cubes import Cubes, ids_of
@@ -251,24 +252,36 @@ class Memory:
         """End a change of embedder; the old vectors stay. False when none was going on."""
         return self._store.cancel_reembedding()
 
-    def settle(self, scope: Scope) -> str | None:
-        """Finish an owner's pending work; returns why it could not be."""
-        return self._settle(scope, self._recipe_organisers)
+    def settle(self, scope: Scope, organised: Callable[[str, int], None] = lambda name, done: None) -> str | None:
+        """Finish an owner's pending work; returns why it could not be. `organised` is told which organiser has looked
+        at how many more changed episodes."""
+        return self._settle(scope, self._recipe_organisers, organised)
 
-    def _settle(self, scope: Scope, organisers: Sequence[RecipeOrganiser]) -> str | None:
+    def _settle(
+        self,
+        scope: Scope,
+        organisers: Sequence[RecipeOrganiser],
+        organised: Callable[[str, int], None] = lambda name, done: None,
+    ) -> str | None:
         """Finish the pending work, and have these organisers catch up."""
         try:
-            return self._steadily(partial(self._settled, scope, organisers))
+            return self._steadily(partial(self._settled, scope, organisers, organised))
         except EmbedderMismatch as error:  # what was added is safe, and waits for the right embedder
             return str(error)
 
-    def _settled(self, scope: Scope, organisers: Sequence[RecipeOrganiser], embedder: Embedder) -> str | None:
+    def _settled(
+        self,
+        scope: Scope,
+        organisers: Sequence[RecipeOrganiser],
+        organised: Callable[[str, int], None],
+        embedder: Embedder,
+    ) -> str | None:
         self._store.expire(scope, utc(self._clock()), (INDEX,))
         problem = settle(self._store, scope, embedder, self._organisers, self._clock)
         if problem:
             return problem
         self._writing.enqueue(scope)
-        return catch_up(self._store, organisers, self._around(scope, embedder), self._clock)
+        return catch_up(self._store, organisers, self._around(scope, embedder), self._clock, organised)
 
     def _around(self, scope: Scope, embedder: Embedder, model: ChatModel | None = None) -> Around:
         """What organisers may use on behalf of an owner."""
@@ -437,14 +450,14 @@ class ScopedMemory:
 
         They replace what was extracted of these episodes before, and stay in the log, so that a rebuild needs no file
         and no call. A broken fact is rejected by itself, and counted. `calls` and `tokens` are the most that the model
-        may take; `progress` is told how many episodes are done, and of how many. Raises InputError for a file of
-        another form, for both or neither of file and model, and ModelMissing.
+        may take; `progress` is told how many episodes are read (of a file: in the graph), and of how many. Raises
+        InputError for a file of another form, for both or neither of file and model, and ModelMissing.
         """
         memory = self._memory
         if openie is not None and model is None:
             matched = match(path_of(openie), memory._store.texts(self.scope))
             changed = memory._store.keep_extracted(self.scope, matched.found)
-            problem = memory.settle(self.scope)
+            problem = memory.settle(self.scope, counted(progress, changed))
             return Extracts(changed, matched.facts, matched.passages, matched.unmatched, matched.rejected, problem)
         reader = model_named(model, memory._place)
         if openie is not None or reader is None:
@@ -524,8 +537,16 @@ class ScopedMemory:
             visible=self._visible(selection),
             now=now,
             limits=limits,
+            model=self._recogniser(),
         )
         return asked, memory._store.search(self.scope, selection)
+
+    def _recogniser(self) -> Callable[[Sequence[int]], ChatModel] | None:
+        """The memory's model for a recall that rests on some rows."""
+        memory, model = self._memory, self._memory._model
+        if model is None:
+            return None
+        return lambda rows: Logged(model, memory._store, self.scope, "recall", rows, memory._clock)
 
     def _visible(self, selection: Selection) -> Callable[[str], Rows | None]:
         """Which cubes of an origin a search may see."""
@@ -857,22 +878,41 @@ class ScopedMemory:
         where: Mapping[str, Any] | None = None,
         origin: str = "source",
         before: str | None = None,
+        skip: int = 0,
     ) -> list[Cube]:
         """The newest cubes of an origin: episodes, or what an organiser ("windows") derived.
 
-        `before` is the id of the last cube of the page before. Raises InputError, or NotFound for that id.
+        `before` is the id of the last cube of the page before; `skip` passes over so many. Raises InputError, or
+        NotFound for that id.
         """
         whole("limit", limit)
         if not isinstance(origin, str) or not is_unicode(origin):
             raise InputError(f"origin={brief(origin)} is not the name of an origin, such as source or windows")
         selection = Selection(where={} if where is None else where)
-        return self._memory._store.newest(self.scope, selection, limit, origin, before)
+        return self._memory._store.newest(self.scope, selection, limit, origin, before, skip)
+
+    @property
+    def browse(self) -> Browse:
+        """For looking through this memory: its days, its parts, what is tied to what."""
+        return Browse(self._memory._store, self.scope)
 
     def _backup(self, path: Path) -> SQLiteStore:
         """A backup, opened. Raises InputError when there is none."""
         if not path.is_file():
             raise InputError(f"the backup {path} does not exist; nothing was erased")
         return SQLiteStore(path)
+
+
+def counted(progress: Callable[[int, int], None], total: int) -> Callable[[str, int], None]:
+    """Adds up what an organiser tells, for a bar up to `total`."""
+    done = 0
+
+    def told(name: str, more: int) -> None:
+        nonlocal done
+        done = min(done + more, total)
+        progress(done, total)
+
+    return told
 
 
 def hit_of(cube: Cube, place: int, pool: Any) -> Hit:

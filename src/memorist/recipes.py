@@ -69,9 +69,10 @@ ABLATIONS: Mapping[str, Mapping[str, Associate]] = {
         "no-words": Associate(words=False),
         "no-specificity": Associate(specificity=False),
         "node": Associate(start="phrases"),
+        "model": Associate(recognise="model"),
     }
 }
-"""What `NAME:ABLATION` leaves out of a recipe, for comparison."""
+"""What `NAME:ABLATION` leaves out of a recipe, for comparison; `hipporag2:model` has a model choose the facts."""
 
 
 def with_composed(recipe: Recipe) -> Recipe:

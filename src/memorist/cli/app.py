@@ -67,9 +67,10 @@ GROUPS: Mapping[str, Mapping[str, App | Callable[..., int]]] = {
     "Learn": {"data": data.data},
 }
 
+bench.bench.command(peers.peers)
+
 for composing in compose.COMMANDS:
     cube.cube.command(composing)
-bench.bench.command(peers.peers)
 
 for place, (heading, commands) in enumerate(GROUPS.items()):
     group = Group(heading, sort_key=place)

@@ -14,7 +14,7 @@ from memorist.cube import SOURCE, Kind, Role, Scope, Trust
 from memorist.errors import InputError
 from memorist.sources.message import check_text, flat
 from memorist.states import State
-from memorist.store import composed_records, jobs, replies, tensor_records
+from memorist.store import composed_records, extractions, jobs, replies, tensor_records
 from memorist.store.header import check_header
 from memorist.store.moments import moment
 from memorist.store.rows import next_row
@@ -42,8 +42,8 @@ WORDS: Mapping[str, tuple[str, ...]] = {
 
 
 def dump(db: sqlite3.Connection, owner: int | None = None) -> Iterator[dict[str, Any]]:
-    """The embedder, each episode in order of arrival, what was composed, cubes that are not text, the reply log. Other
-    derived cubes are not dumped: they are rebuilt. With an `owner`, only that one's, without the log.
+    """The embedder, each episode in order of arrival, what was read in and made of them, cubes that are not text, the
+    reply log. Other derived cubes are not dumped: they are rebuilt. With an `owner`, only its own, without the logs.
 
     Times are microseconds since 1970 UTC, vectors base64 of float16.
     """
@@ -70,6 +70,7 @@ def dump(db: sqlite3.Connection, owner: int | None = None) -> Iterator[dict[str,
     yield from composed_records.dump(db, owner)
     yield from tensor_records.dump(db, owner)
     if owner is None:
+        yield from extractions.dump(db)
         yield from replies.dump(db)
 
 
@@ -91,6 +92,8 @@ def restore(db: sqlite3.Connection, records: Iterable[Mapping[str, Any]], kinds:
                 if row:
                     touched.setdefault(owner, []).append(row)
                     new += 1
+            elif record["record"] == "extraction":
+                extractions.restore(db, record)
             elif record["record"] == "composed":
                 new += composed_records.restore(db, record, dimension if same else 0)
             elif record["record"] == "part":

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from memorist.cube import Cube, Kind, Scope, TimeSpan, Trust
 from memorist.models.embedder import Identity, Vectors
 from memorist.states import State, Verb
+from memorist.store.browsing import Browsing
 from memorist.store.reply_log import ReplyLog
 
 Rows = npt.NDArray[np.int64]
@@ -427,7 +428,7 @@ class Searcher(Protocol):
         ...
 
 
-class Store(ReplyLog, Protocol):
+class Store(ReplyLog, Browsing, Protocol):
     """Where cubes live."""
 
     def add(self, scope: Scope, drafts: Sequence[Draft], now: datetime, kinds: Sequence[str]) -> tuple[list[str], int]:
@@ -578,10 +579,10 @@ class Store(ReplyLog, Protocol):
         ...
 
     def newest(
-        self, scope: Scope, selection: Selection, limit: int, origin: str, before: str | None = None
+        self, scope: Scope, selection: Selection, limit: int, origin: str, before: str | None = None, skip: int = 0
     ) -> list[Cube]:
-        """The newest `limit` cubes of an origin, by `at`; with `before`, of those that come after this one in that
-        order. Raises NotFound for an unknown `before`."""
+        """The newest `limit` cubes of an origin, by `at`, after the first `skip`; with `before`, of those that come
+        after this one in that order. Raises NotFound for an unknown `before`."""
         ...
 
     def replace(self, scope: Scope, old: str, draft: Draft, now: datetime, kinds: Sequence[str]) -> str:

@@ -244,6 +244,11 @@ CREATE INDEX snapshot_links_source ON snapshot_links (source);
 CREATE INDEX snapshot_links_target ON snapshot_links (target);
 """
 
+TIMELINE = """
+-- What a list of the newest, or a count by days, needs: it never visits the cubes that it does not show.
+CREATE INDEX cubes_timeline ON cubes (owner, origin, at, position, row, state, superseded_at);
+"""
+
 SCHEDULE = """
 -- What a user changed of what is done by itself, and when it was done last. `every` is in seconds.
 CREATE TABLE schedule (
@@ -265,6 +270,7 @@ MIGRATIONS: tuple[str, ...] = (
     PAYLOADS,
     COLUMNS,
     TIME,
+    TIMELINE,
     SCHEDULE,
 )
 """MIGRATIONS[n] takes version n to n + 1; version 0 is the empty file."""

@@ -20,6 +20,7 @@ from memorist.states import CHANGEABLE, Verb, unchangeable
 from memorist.store import (
     access,
     archive,
+    browse,
     composing,
     derived,
     erasure,
@@ -35,6 +36,7 @@ from memorist.store import (
     turns,
     usage,
 )
+from memorist.store.browsing import Day, Relation, Share
 from memorist.store.check import check
 from memorist.store.connection import Database, copy_whole
 from memorist.store.header import set_header
@@ -483,7 +485,13 @@ class SQLiteStore:
             return load(db, scope, owner_of(db, scope, create=False), rows)
 
     def newest(
-        self, scope: Scope, selection: Selection, limit: int, origin: str = SOURCE, before: str | None = None
+        self,
+        scope: Scope,
+        selection: Selection,
+        limit: int,
+        origin: str = SOURCE,
+        before: str | None = None,
+        skip: int = 0,
     ) -> list[Cube]:
         """The newest `limit` cubes of an origin, newest first; with `before`, those that follow it."""
         with self._database.reading() as db:
@@ -492,9 +500,29 @@ class SQLiteStore:
             if before is not None:
                 sql += " AND (at, position, row) < (SELECT at, position, row FROM cubes WHERE row = ?)"
                 values.append(header_of(db, scope, owner, before)["row"])
-            order = "ORDER BY at DESC, position DESC, row DESC LIMIT ?"
-            found = db.execute(f"{sql} {order}", (*values, limit)).fetchall()
+            order = "ORDER BY at DESC, position DESC, row DESC LIMIT ? OFFSET ?"
+            found = db.execute(f"{sql} {order}", (*values, limit, skip)).fetchall()
             return list(load(db, scope, owner, [row for (row,) in found]).values())
+
+    def days(self, scope: Scope, selection: Selection, origin: str) -> list[Day]:
+        """The days on which the cubes of an origin are dated, newest first."""
+        with self._database.reading() as db:
+            return browse.days(db, *select_sql("at", scope, owner_of(db, scope, create=False), selection, origin))
+
+    def census(self, scope: Scope) -> list[Share]:
+        """Everything of the scope by origin, kind and state."""
+        with self._database.reading() as db:
+            return browse.census(db, scope, owner_of(db, scope, create=False))
+
+    def ids(self, scope: Scope, origin: str) -> list[str]:
+        """All ids of an origin, hidden and closed cubes too."""
+        with self._database.reading() as db:
+            return browse.ids(db, scope, owner_of(db, scope, create=False), origin)
+
+    def relations(self, scope: Scope, ids: Sequence[str], limit: int) -> list[Relation]:
+        """Relations between these cubes and any others of the scope."""
+        with self._database.reading() as db:
+            return browse.relations(db, scope, owner_of(db, scope, create=False), ids, limit)
 
     def present(self, scope: Scope, ids: Sequence[str]) -> list[str]:
         """Those of the ids that are episodes of this scope."""
