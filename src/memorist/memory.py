@@ -33,6 +33,7 @@ from memorist.lifecycle.movers import Mover
 from memorist.lifecycle.organising import catch_up
 from memorist.lifecycle.reembed import reembed
 from memorist.lifecycle.schedule import Schedule
+from memorist.lifecycle.tensors import Tensors
 from memorist.lifecycle.time_machine import TimeMachine
 from memorist.lifecycle.usage import Usage
 from memorist.lifecycle.working_set import Recent, working_set
@@ -793,6 +794,11 @@ class ScopedMemory:
         memory = self._memory
         settle = partial(memory.settle, self.scope)
         return Cubes(memory._store, self.scope, memory._clock, settle, memory._current)
+
+    @property
+    def tensors(self) -> Tensors:
+        """Memories as a local model's keys and values or adapters: migrate, prefix, adapted (`memorist[neural]`)."""
+        return Tensors(self._memory._store, self.scope, self._memory._clock)
 
     def _move(self, id: str | Sequence[str], verb: Verb) -> None:
         memory = self._memory

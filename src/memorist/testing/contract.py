@@ -29,6 +29,7 @@ from memorist.errors import EmbedderMismatch, InputError, NotFound, StateError
 from memorist.models.embedder import Identity
 from memorist.store.protocol import Organised, Selection, Store, Turn
 from memorist.store.terms import query_terms
+from memorist.testing.access import AccessContract
 from memorist.testing.browsing import BrowsingContract
 from memorist.testing.conversation import (
     ANA,
@@ -58,6 +59,7 @@ from memorist.testing.time_machine import TimeMachineContract
 
 
 class StoreContract(
+    AccessContract,
     DerivedContract,
     ExtractionContract,
     LifeContract,
