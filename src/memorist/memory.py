@@ -24,6 +24,7 @@ from memorist.doctor import diagnose
 from memorist.errors import EmbedderMismatch, InputError, ModelMissing, NotAllowed, RecordError, StateError, brief
 from memorist.lifecycle.agent import AgentTools
 from memorist.lifecycle.browse import Browse
+from memorist.lifecycle.budget import Budget as Spending
 from memorist.lifecycle.composing import embed_composed
 from memorist.lifecycle.cubes import Cubes, ids_of
 from memorist.lifecycle.dossier import document_of
@@ -34,12 +35,15 @@ from memorist.lifecycle.facts import conflicts_of, reopen
 from memorist.lifecycle.ingest import draft_update, ingest
 from memorist.lifecycle.jobs import CHANGED, settle
 from memorist.lifecycle.logged import Logged
+from memorist.lifecycle.movers import Mover
 from memorist.lifecycle.organising import catch_up
 from memorist.lifecycle.reembed import reembed
 from memorist.lifecycle.rights import Rights
+from memorist.lifecycle.schedule import Schedule
 from memorist.lifecycle.tensors import Tensors
 from memorist.lifecycle.time_machine import TimeMachine
 from memorist.lifecycle.usage import Usage
+from memorist.lifecycle.working_set import Recent, working_set
 from memorist.lifecycle.writing import Options, Run, Writing, logged
 from memorist.models.chat import ChatModel
 from memorist.models.embedder import Embedder, Identity
@@ -82,7 +86,7 @@ from memorist.results import (
 )
 from memorist.sources import FileOptions, from_document, from_messages, read, split_long
 from memorist.sources.checked import checked
-from memorist.states import Verb
+from memorist.states import LIVING, Verb
 from memorist.store.governed import Entry, Grant, Right, Sight, Subject
 from memorist.store.protocol import INDEX, Job, Reembedding, RolledBack, Rows, Searcher, Selection, Snapshot, Store
 from memorist.store.reply_log import Spent, together
@@ -131,6 +135,9 @@ class Memory:
         self._recipe_organisers = tuple(make() for make in recipe.organisers)
         self._views = Views(store)
         self._usage = Usage(store)
+        self._recent = Recent()
+        self.movers: list[Mover] = []
+        """What makes other forms of often used memories, when the schedule finds that it pays."""
         weakref.finalize(self, self._usage.close)  # for whoever does not close
         self._recommender = Recommender(store, embedder)
         self._whole: Memory | None = None
@@ -353,7 +360,7 @@ class Memory:
         return self._writing.run(scopes, asked, options)
 
     def work(self, stop: Event, *, every: float = 5.0, options: Options = Options()) -> None:
-        """Do the writers' work as it comes, until `stop` is set; what failed is tried again after a while.
+        """Do the writers' work and the schedules' as it comes, until `stop` is set; what failed is tried again later.
 
         Meant for a thread or a process of its own. `every` is in seconds; `options.cancel` is replaced by `stop`.
         """
@@ -364,6 +371,7 @@ class Memory:
             scopes = [scope for scope, _ in self.scopes()]
             for scope in scopes:
                 self.settle(scope)
+                ScopedMemory(self, scope).schedule.run()
             self._writing.run(scopes, self._model, replace(options, cancel=stop))
             stop.wait(every)
 
@@ -592,6 +600,7 @@ class ScopedMemory:
         memory.settle(self.scope)
         found = memory._steadily(partial(self._recalled, (text, query), limits, selection, now))
         memory._usage.record(self.scope, found[1], utc(memory._clock()))
+        memory._recent.record(self.scope, found[1])
         return found
 
     def _recalled(
@@ -901,6 +910,28 @@ class ScopedMemory:
         memory = self._memory
         memory._store.move(self.scope, ids_of(id), verb, utc(memory._clock()), (INDEX,))
         memory.settle(self.scope)
+
+    def working_set(self, size: int = 20) -> list[Cube]:
+        """The memories that are likely to be needed next, by the last searches of this scope in this process; most
+        important first, none before the first search. Raises InputError."""
+        memory = self._memory
+        rows = working_set(memory._store, self.scope, memory._recent.of(self.scope), whole("size", size))
+        return [cube for cube in memory._store.cubes(self.scope, rows).values() if cube.state in LIVING]
+
+    @property
+    def schedule(self) -> Schedule:
+        """What is done to this memory by itself, and when: to be read, changed and run."""
+        memory, scope = self._memory, Scope(self.scope.tenant, self.scope.user)
+        whole_memory = ScopedMemory(memory, scope)
+
+        def consolidate(calls: int) -> str:
+            if memory._model is None or not memory._writing.writers or not calls:
+                return memory.settle(scope) or "organised"
+            run = whole_memory.organise(Options(Spending(calls=calls)))
+            return f"{run.done} written, {run.failed} failed, {run.waiting} waiting"
+
+        cubes = whole_memory.cubes
+        return Schedule(memory._store, scope, memory._clock, cubes, consolidate, memory.flush, tuple(memory.movers))
 
     def snapshot(self, name: str) -> Snapshot:
         """Keep this user's memory as it is under a name, to come back to with `rollback`.

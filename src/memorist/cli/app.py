@@ -18,6 +18,7 @@ from memorist.cli import (
     organise,
     peers,
     read,
+    schedule,
     serve,
     store,
     write,
@@ -57,7 +58,7 @@ GROUPS: Mapping[str, Mapping[str, App | Callable[..., int]]] = {
     },
     "Associate": {"graph": graph.graph, "extract": graph.extract},
     "Change": {"update": write.update, "forget": write.forget, "restore": write.restore, "erase": write.erase},
-    "The life of cubes": {"cube": cube.cube},
+    "The life of cubes": {"cube": cube.cube, "schedule": schedule.schedule},
     "The store": {
         "export": store.export,
         "import": store.import_,

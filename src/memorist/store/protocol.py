@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -318,6 +318,29 @@ class RolledBack:
 
 
 @dataclass(frozen=True, slots=True)
+class Scheduled:
+    """An entry of a schedule: how often it is done, and with what. `ran_at` is when it was done last, and `told` what
+    that did; None when it never was."""
+
+    name: str
+    every: timedelta
+    enabled: bool
+    options: Mapping[str, float]
+    ran_at: datetime | None = None
+    told: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """A memory that was not used for a while: `since` it was recorded or last recalled."""
+
+    row: int
+    id: str
+    recalls: int
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Recalled:
     """How often a cube was recalled, and when last."""
 
@@ -608,6 +631,31 @@ class Store(ReplyLog, Browsing, Governed, Protocol):
 
     def give_vectors(self, scope: Scope, identity: Identity, vectors: Mapping[int, Vectors]) -> None:
         """Vectors by row for an owner's derived cubes that have none; those of another embedder are passed over."""
+        ...
+
+    def scheduled(self, scope: Scope) -> list[Scheduled]:
+        """The entries of an owner's schedule that were changed or have run."""
+        ...
+
+    def schedule(self, scope: Scope, entry: Scheduled) -> None:
+        """Write an entry; when it ran last is not changed."""
+        ...
+
+    def begin_scheduled(self, scope: Scope, name: str) -> None:
+        """Make a job of the kind `schedule:NAME`, unless there is one: waiting, running or dead."""
+        ...
+
+    def finish_scheduled(self, entry: Scheduled, job: Job, now: datetime, told: str) -> bool:
+        """End such a job and write down that the entry ran; False when the job is not the caller's any more."""
+        ...
+
+    def idle(self, scope: Scope, before: datetime, limit: int, after: int) -> list[Idle]:
+        """Up to `limit` activated episodes and compositions of a priority not above 0, beyond the row `after`, that
+        were neither recorded nor recalled since, by rising row."""
+        ...
+
+    def composed_of(self, scope: Scope, ids: Sequence[str]) -> set[str]:
+        """Those of the ids that a living composition rests on."""
         ...
 
     def snapshot(self, scope: Scope, name: str, now: datetime) -> Snapshot:

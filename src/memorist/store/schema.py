@@ -285,6 +285,15 @@ TIMELINE = """
 CREATE INDEX cubes_timeline ON cubes (owner, origin, at, position, row, state, superseded_at);
 """
 
+SCHEDULE = """
+-- What a user changed of what is done by itself, and when it was done last. `every` is in seconds.
+CREATE TABLE schedule (
+  owner INTEGER NOT NULL REFERENCES owners, name TEXT NOT NULL, every REAL NOT NULL, enabled INTEGER NOT NULL,
+  options TEXT NOT NULL, ran_at INTEGER, told TEXT,
+  PRIMARY KEY (owner, name)
+) WITHOUT ROWID;
+"""
+
 MIGRATIONS: tuple[str, ...] = (
     CREATE,
     MARKS,
@@ -298,6 +307,7 @@ MIGRATIONS: tuple[str, ...] = (
     COLUMNS,
     TIME,
     TIMELINE,
+    SCHEDULE,
     GOVERNANCE,
 )
 """MIGRATIONS[n] takes version n to n + 1; version 0 is the empty file."""

@@ -33,6 +33,7 @@ from memorist.store import (
     reembedding,
     refresh,
     replies,
+    schedule,
     snapshots,
     turns,
     usage,
@@ -54,6 +55,7 @@ from memorist.store.protocol import (
     Erased,
     Extracted,
     HeaderChange,
+    Idle,
     Job,
     Key,
     Organised,
@@ -62,6 +64,7 @@ from memorist.store.protocol import (
     Reembedding,
     RolledBack,
     Rows,
+    Scheduled,
     Searcher,
     Selection,
     Snapshot,
@@ -311,6 +314,36 @@ class SQLiteStore(Governing):
                 blobs = [(vectors[row].astype(np.float16).tobytes(), row) for row in mine]
                 db.executemany("UPDATE features SET vector = ? WHERE row = ? AND vector IS NULL", blobs)
                 derived.changed(db, mine, next_revision(db, owner))
+
+    def scheduled(self, scope: Scope) -> list[Scheduled]:
+        """The entries of an owner's schedule that were changed or have run."""
+        with self._database.reading() as db:
+            return schedule.entries(db, owner_of(db, scope, create=False))
+
+    def schedule(self, scope: Scope, entry: Scheduled) -> None:
+        """Write an entry."""
+        with self._database.writing() as db:
+            schedule.put(db, owner_of(db, scope, create=True), entry)
+
+    def begin_scheduled(self, scope: Scope, name: str) -> None:
+        """Make a job of an entry, unless there is one."""
+        with self._database.writing() as db:
+            schedule.begin(db, owner_of(db, scope, create=True), name)
+
+    def finish_scheduled(self, entry: Scheduled, job: Job, now: datetime, told: str) -> bool:
+        """End such a job and write down that the entry ran."""
+        with self._database.writing() as db:
+            return schedule.finish(db, owner_of(db, job.scope, create=False), entry, job, now, told)
+
+    def idle(self, scope: Scope, before: datetime, limit: int, after: int) -> list[Idle]:
+        """Memories that were neither recorded nor recalled since, beyond the row `after`."""
+        with self._database.reading() as db:
+            return schedule.idle(db, owner_of(db, scope, create=False), before, limit, after)
+
+    def composed_of(self, scope: Scope, ids: Sequence[str]) -> set[str]:
+        """Those of the ids that a living composition rests on."""
+        with self._database.reading() as db:
+            return composing.parts(db, owner_of(db, scope, create=False), ids)
 
     def snapshot(self, scope: Scope, name: str, now: datetime) -> Snapshot:
         """Keep an owner's memory as it is under a name."""
