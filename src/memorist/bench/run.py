@@ -8,7 +8,7 @@ import multiprocessing
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
@@ -25,7 +25,7 @@ from memorist.bench.readers import READERS, Reader, Reading, check_reader, reade
 from memorist.bench.records import Adding, Journal, Record, Setting
 from memorist.bench.rows import ALL, FAILED, Row, added_rows, rows_of
 from memorist.bench.suite import Corpus, Dataset, Outcome, Source, Suite, Task
-from memorist.bench.system import CannotRun, Found, RecipeSystem, System
+from memorist.bench.system import Added, CannotRun, Found, RecipeSystem, System, kept_by
 from memorist.bench.vectors import Remembering
 from memorist.errors import InputError
 from memorist.models.known import DEFAULT, embedder_named
@@ -56,6 +56,10 @@ class Plan:
     def opening(self) -> Callable[[str, Path, str], System]:
         """How a system is opened over a folder."""
         return self.make or partial(open_system, openie=self.openie)
+
+    def keeps(self, system: str) -> object:
+        """What a system keeps of a corpus: those that keep the same are asked over one store, filled once."""
+        return system if self.make or system.startswith(PREFIX) else kept_by(system)
 
 
 def open_system(name: str, folder: Path, embedder: str, openie: Path | None) -> System:
@@ -96,18 +100,24 @@ def measure(plan: Plan, suite: Suite, source: Source, journal: Journal, progress
     records: list[Record] = []
     rows: list[Row] = []
     failed: dict[str, str] = {}
-    for system in plan.systems:
-        settings = settings_of(plan, suite, system, source.seed, dataset.digest)
-        if any(journal.get(setting.key(task.id)) is None for setting in settings for task in dataset.tasks):
-            try:
-                ask(plan, suite, dataset, settings, journal, progress)
-            except CannotRun as error:
-                failed[system] = str(error)
-                rows.append(Row(suite.name, system, FAILED, 0, ALL, 1.0, len(dataset.tasks)))
-                continue
-        adding = journal.adding(settings[0].key())
-        rows += added_rows(suite.name, system, adding, dataset.items) if adding else []
-        records += [found for one in settings for task in dataset.tasks if (found := journal.get(one.key(task.id)))]
+    filled: dict[object, Filled] = {}
+    with ExitStack() as folders:
+        for system in plan.systems:
+            settings = settings_of(plan, suite, system, source.seed, dataset.digest)
+            if any(journal.get(setting.key(task.id)) is None for setting in settings for task in dataset.tasks):
+                kept = plan.keeps(system)
+                try:
+                    if kept not in filled:
+                        folder = Path(folders.enter_context(tempfile.TemporaryDirectory(prefix="memorist-bench-")))
+                        filled[kept] = fill(plan, suite, dataset, system, folder, progress)
+                    ask(plan, suite, dataset, settings, filled[kept], journal, progress)
+                except CannotRun as error:
+                    failed[system] = str(error)
+                    rows.append(Row(suite.name, system, FAILED, 0, ALL, 1.0, len(dataset.tasks)))
+                    continue
+            adding = journal.adding(settings[0].key())
+            rows += added_rows(suite.name, system, adding, dataset.items) if adding else []
+            records += [found for one in settings for task in dataset.tasks if (found := journal.get(one.key(task.id)))]
     records += references(suite, dataset, source.seed)
     results = rows_of(records)
     return Measured(suite, dataset, tuple(records), (*results, *suite.totals(results), *rows), failed)
@@ -136,25 +146,43 @@ def settings_of(plan: Plan, suite: Suite, system: str, seed: int, data: str) -> 
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A folder in which a suite's corpora are remembered, and what that took."""
+
+    folder: Path
+    added: Added
+
+
+def fill(plan: Plan, suite: Suite, dataset: Dataset, name: str, folder: Path, progress: Progress) -> Filled:
+    """Add the corpora to a system over a folder."""
+    with (
+        closing(plan.opening(name, folder, plan.embedder)) as system,
+        task_of(progress, f"{suite.name}: {name} adds", dataset.items) as bar,
+    ):
+        return Filled(folder, system.add(list(dataset.corpora.values()), counted(progress, bar, dataset.items)))
+
+
 def ask(
-    plan: Plan, suite: Suite, dataset: Dataset, settings: Sequence[Setting], journal: Journal, progress: Progress
+    plan: Plan,
+    suite: Suite,
+    dataset: Dataset,
+    settings: Sequence[Setting],
+    filled: Filled,
+    journal: Journal,
+    progress: Progress,
 ) -> None:
-    """Add the corpora to a system, and ask what the journal does not hold yet."""
-    first = settings[0]
-    with tempfile.TemporaryDirectory(prefix="memorist-bench-") as folder:
-        make = partial(plan.opening, first.system, Path(folder), plan.embedder)
-        with closing(make()) as system, task_of(progress, f"{suite.name}: {first.system} adds", dataset.items) as bar:
-            added = system.add(list(dataset.corpora.values()), counted(progress, bar, dataset.items))
-        journal.add([Adding(first.key(), added.seconds, added.embedding, added.bytes)])
-        missing = [(one, task) for one in settings for task in dataset.tasks if journal.get(one.key(task.id)) is None]
-        open_asker = partial(Asker, make, suite.score, first.reader, plan.judge, plan.embedder)
-        chunk = (
-            CHUNK if first.reader in READERS and plan.judge is None else 1
-        )  # what a model said is on disk before the next question
-        with task_of(progress, f"{suite.name}: {first.system} answers", len(missing)) as bar:
-            for records in spread(open_asker, parts_of_jobs(dataset.corpora, missing, chunk), plan.workers):
-                journal.add(records)
-                progress.advance(bar, len(records))
+    """Ask a system what the journal does not hold yet."""
+    first, added = settings[0], filled.added
+    journal.add([Adding(first.key(), added.seconds, added.embedding, added.bytes)])
+    make = partial(plan.opening, first.system, filled.folder, plan.embedder)
+    missing = [(one, task) for one in settings for task in dataset.tasks if journal.get(one.key(task.id)) is None]
+    open_asker = partial(Asker, make, suite.score, first.reader, plan.judge, plan.embedder)
+    chunk = CHUNK if first.reader in READERS and plan.judge is None else 1  # a model's words are on disk at once
+    with task_of(progress, f"{suite.name}: {first.system} answers", len(missing)) as bar:
+        for records in spread(open_asker, parts_of_jobs(dataset.corpora, missing, chunk), plan.workers):
+            journal.add(records)
+            progress.advance(bar, len(records))
 
 
 @contextmanager

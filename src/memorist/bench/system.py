@@ -20,6 +20,7 @@ from memorist.memory import Memory, ScopedMemory
 from memorist.models.embedder import Embedder
 from memorist.models.known import DEFAULT, embedder_named
 from memorist.recall.pool import Limits
+from memorist.recipes import recipe_named
 from memorist.results import Hit, Hits
 
 WHEN = datetime(2025, 1, 1, tzinfo=timezone.utc)
@@ -85,7 +86,7 @@ class RecipeSystem:
         self.name = recipe
         self.embedder: Embedder = Remembering(embedder_named(embedder))
         self._openie = openie
-        self._path = folder / f"{recipe.replace(':', '-')}.db"
+        self._path = folder / "memory.db"
         self._now = WHEN
         try:
             self._memory = Memory.open(self._path, embedder=self.embedder, recipe=recipe, clock=lambda: self._now)
@@ -106,7 +107,7 @@ class RecipeSystem:
     def _add(self, corpus: Corpus, progress: Callable[[int], None]) -> None:
         """One corpus; with a ready-made extraction nothing is extracted before that is there."""
         observations = [observation(item) for item in corpus.items]
-        if self._openie is None:
+        if self._openie is None or not recipe_named(self.name).organisers:
             self.scope(corpus.name).add(observations, progress=progress)
             return
         with Memory.open(self._path, embedder=self.embedder, recipe="dense", clock=lambda: self._now) as plain:
@@ -138,6 +139,12 @@ class RecipeSystem:
         self._memory.close()
         if isinstance(self.embedder, Remembering):
             self.embedder.close()
+
+
+def kept_by(recipe: str) -> object:
+    """What makes the store of a recipe what it is: those whose organisers and writers are the same have the same."""
+    known = recipe_named(recipe)
+    return known.organisers, known.writers
 
 
 def observation(item: Item) -> Observation:

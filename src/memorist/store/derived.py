@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +22,31 @@ CURRENT = f"{ALIVE} AND superseded_at IS NULL"
 
 NEIGHBOURS = "SELECT DISTINCT parent FROM lineage JOIN cubes c ON c.row = child WHERE c.kind = 'text' AND child IN ({})"
 """What rows were derived from. Of tensors it does not matter: they are made when somebody asks, not by looking anew."""
+
+
+class Meta(Mapping[str, Any]):
+    """Metadata that are parsed when first asked for: whoever reads many cubes needs those of few."""
+
+    __slots__ = ("_parsed", "_text")
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._parsed: dict[str, Any] | None = None
+
+    @property
+    def _found(self) -> dict[str, Any]:
+        if self._parsed is None:
+            self._parsed = json.loads(self._text)
+        return self._parsed
+
+    def __getitem__(self, key: str) -> Any:
+        return self._found[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
 
 
 def write(db: sqlite3.Connection, owner: int, organised: Organised, now: datetime, revision: int) -> None:
@@ -201,8 +226,8 @@ def unorganised(db: sqlite3.Connection, owner: int, organiser: str, limit: int) 
     """Episodes that changed since the organiser's mark, oldest change first."""
     since = mark_of(db, owner, organiser)
     sql = (
-        "SELECT revision, row FROM cubes WHERE owner = ? AND (revision, row) > (?, ?) AND origin = 'source'"
-        " AND kind = 'text' ORDER BY revision, row LIMIT ?"
+        "SELECT revision, row FROM cubes INDEXED BY cubes_said WHERE owner = ? AND (revision, row) > (?, ?)"
+        " AND origin = 'source' AND kind = 'text' ORDER BY revision, row LIMIT ?"
     )
     found = db.execute(sql, (owner, since.revision, since.row, limit)).fetchall()
     known = db.execute("SELECT revision FROM owners WHERE owner = ?", (owner,)).fetchone()
@@ -233,12 +258,12 @@ def changes(db: sqlite3.Connection, owner: int, origin: str, since: int) -> Chan
     """Derived cubes of an origin that changed after a revision, by rising row."""
     found = db.execute("SELECT revision, epoch FROM owners WHERE owner = ?", (owner,)).fetchone()
     revision, epoch = found if found else (0, 0)
-    sql = (  # its last condition is that of the index
+    sql = (  # rows are sorted before anything else of them is read; the last condition is that of the index
         f"SELECT c.row, c.id, c.text, c.meta, f.members, f.vector, {ALIVE} AND c.superseded_at IS NULL,"
         " f.vectors, f.data, c.session, c.agent, c.trust, c.at, f.tokens, c.state, c.valid_from, c.valid_to,"
-        " c.recorded_at, c.superseded_at FROM cubes c JOIN features f ON f.row = c.row"
-        " WHERE c.owner = ? AND c.origin = ? AND c.revision > ? AND c.origin NOT IN ('source', 'windows')"
-        " ORDER BY c.row"
+        " c.recorded_at, c.superseded_at FROM (SELECT row FROM cubes WHERE owner = ? AND origin = ? AND revision > ?"
+        " AND origin NOT IN ('source', 'windows') ORDER BY row LIMIT -1) r"
+        " CROSS JOIN cubes c ON c.row = r.row CROSS JOIN features f ON f.row = r.row"
     )
     rows = db.execute(sql, (owner, origin, since)) if revision > since else ()
     dimension = dimension_of(db)
@@ -264,7 +289,7 @@ def kept_of(
         row=row,
         id=id,
         text=text,
-        meta={} if meta == "{}" else json.loads(meta),
+        meta=Meta(meta),
         members=np.frombuffer(members, np.int64),
         vector=None if vector is None else np.frombuffer(vector, np.float16).astype(np.float32),
         active=bool(active),

@@ -195,7 +195,16 @@ WHEN OLD.payload IS NOT NULL AND OLD.payload IS NOT NEW.payload BEGIN
 END;
 """
 
-MIGRATIONS: tuple[str, ...] = (CREATE, MARKS, REPLIES, FACTS, BESIDE, KEYS, QUEUE, LIFE, PAYLOADS)
+COLUMNS = """
+-- What the fact graph keeps of an episode has another form now: it is derived anew when next asked for.
+UPDATE cubes SET state = 'deleted' WHERE origin = 'graph';
+DELETE FROM marks WHERE organiser = 'graph';
+
+-- What organisers look for after their mark; by cubes_changed they would pass over all that was derived since.
+CREATE INDEX cubes_said ON cubes (owner, revision) WHERE origin = 'source' AND kind = 'text';
+"""
+
+MIGRATIONS: tuple[str, ...] = (CREATE, MARKS, REPLIES, FACTS, BESIDE, KEYS, QUEUE, LIFE, PAYLOADS, COLUMNS)
 """MIGRATIONS[n] takes version n to n + 1; version 0 is the empty file."""
 
 VERSION = len(MIGRATIONS)
