@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from cyclopts import App, Group, Parameter
 
 from memorist import __version__
-from memorist.cli import bench, cube, data, graph, models, organise, peers, read, serve, store, write
+from memorist.cli import bench, cube, data, graph, models, organise, peers, read, serve, speed, store, write
 
 HELP = """A memory for language models that keeps learning: one file, no server, no key.
 
@@ -68,6 +68,7 @@ GROUPS: Mapping[str, Mapping[str, App | Callable[..., int]]] = {
 }
 
 bench.bench.command(peers.peers)
+bench.bench.command(speed.speed)
 
 for place, (heading, commands) in enumerate(GROUPS.items()):
     group = Group(heading, sort_key=place)
