@@ -29,6 +29,7 @@ test: $(READY) check  ## all checks and tests
 bench: $(READY)  ## quality at equal token budget, answers, and speed by size
 	$(BIN)/memorist bench locomo $(foreach file,$(DATA),--data $(file)) --recipe default,lexical,dense,hybrid,rrf --budget 500,1500,3000
 	$(BIN)/memorist bench answers $(foreach file,$(DATA),--data $(file))
+	$(BIN)/memorist bench speed --sizes $(SIZES)
 	$(BIN)/memorist bench scale --sizes $(SIZES)
 
 tables: $(READY)  ## tables of the documentation from the results published beside it

@@ -287,7 +287,7 @@ def order(
 
 @bench.command
 def scale(*, sizes: str = "10000,100000", out: Out = None, debug: Debug = False) -> int:
-    """Measure the time to add and search in stores of these sizes.
+    """Measure where a search's time goes in stores of these sizes, and our indexes against others.
 
     For example:
 
