@@ -476,7 +476,7 @@ def writable(out: Path | None, option: str = "--json") -> None:
 
 
 @bench.command
-def movielens(
+def recommend(
     *,
     data: Path,
     limit: int | None = None,
@@ -490,7 +490,7 @@ def movielens(
 
     For example:
 
-        memorist bench movielens --data ml-latest-small --limit 50
+        memorist bench recommend --data ml-latest-small --limit 50
 
     Parameters
     ----------
@@ -516,7 +516,7 @@ def movielens(
 
 
 @bench.command
-def arc(
+def concepts(
     *, data: Path | None = None, budget: int = 6000, orders: str = "1,2,3", limit: int | None = None, out: Out = None,
     debug: Debug = False,
 ) -> int:  # fmt: skip
@@ -524,7 +524,7 @@ def arc(
 
     For example:
 
-        memorist bench arc --budget 6000 --orders 1
+        memorist bench concepts --budget 6000 --orders 1
 
     Parameters
     ----------
