@@ -24,6 +24,7 @@ from memorist.bench.suites import (
     suites_named,
 )
 from memorist.bench.suites.passages import NQ_POOLED, STRATEGYQA
+from memorist.cli import main
 from memorist.cli.app import app
 from memorist.errors import InputError
 from memorist.models.wordpiece import count_tokens
@@ -343,6 +344,19 @@ def test_what_cannot_be_run_says_why():
     with pytest.raises(InputError, match="cannot be run: it needs the catalogue"):
         suites_named(["agentbench recommendation"])
     assert suites_named(["trec", "trec"]) == [SUITES["trec"]]
+
+
+@pytest.mark.parametrize("name", [name for name, suite in SUITES.items() if suite.file])
+@pytest.mark.parametrize("content", ['[{"another": "shape"}]', "no data at all", '{"a": [1]}', ""])
+def test_a_file_of_another_format_is_named(name, content, tmp_path, capsys):
+    (tmp_path / "other.json").write_text(content)
+    assert main(["bench", name, "--data", str(tmp_path / "other.json")]) == 2
+    error = capsys.readouterr().err
+    assert "other.json" in error
+    assert error.count("\n") == 1
+    (tmp_path / "folder").mkdir()
+    assert main(["bench", name, "--data", str(tmp_path / "folder")]) == 2
+    assert "folder" in capsys.readouterr().err
 
 
 def test_no_command_has_the_name_of_a_suite():
