@@ -14,6 +14,7 @@ from memorist import Memory
 from memorist.errors import InputError, NotFound, StateError
 from memorist.recipes import RECIPES
 from memorist.states import CHANGEABLE, LIVING, MOVES, moved, possible
+from memorist.store.connection import Database
 from memorist.store.schema import LIFE, MIGRATIONS
 from memorist.testing import HashEmbedder
 
@@ -219,19 +220,18 @@ def test_an_older_file_speaks_the_new_words(tmp_path):
         ids = ana.add([{"role": "user", "content": text, "timestamp": START.isoformat()} for text in SAID]).ids
         ana.forget(ids[1])
         before = [(hit.id, hit.score) for hit in ana.search("kayak")]
-    place = MIGRATIONS.index(LIFE)
-    older = sqlite3.connect(path)
-    older.executescript(
-        "UPDATE cubes SET state = CASE state WHEN 'deleted' THEN 'forgotten' ELSE 'active' END;"
-        "DROP INDEX cubes_expiring; DROP TABLE usage;"
-        + "".join(
-            f"ALTER TABLE cubes DROP COLUMN {name};"
-            for name in ("semantic_type", "updated_at", "expires_at", "priority", "sensitivity")
-        )
-        + f"PRAGMA user_version = {place};"
-    )
-    older.close()
-    with opened(path) as memory:
+    older = tmp_path / "older.db"
+    Database(older, MIGRATIONS[: MIGRATIONS.index(LIFE)]).close()
+    db = sqlite3.connect(older)
+    db.execute("ATTACH ? AS new", (str(path),))
+    for (table,) in db.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'").fetchall():
+        if not table.startswith("sqlite_"):
+            names = ", ".join(name for _, name, *_ in db.execute(f"PRAGMA main.table_info({table})"))
+            db.execute(f"INSERT INTO main.{table} ({names}) SELECT {names} FROM new.{table}")
+    db.execute("UPDATE main.cubes SET state = CASE state WHEN 'deleted' THEN 'forgotten' ELSE 'active' END")
+    db.commit()
+    db.close()
+    with opened(older) as memory:
         ana = memory.scope(user="ana")
         assert [ana.get(id).state for id in ids] == ["activated", "deleted", *["activated"] * 4]
         assert [(hit.id, hit.score) for hit in ana.search("kayak")] == before

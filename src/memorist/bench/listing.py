@@ -16,6 +16,7 @@ APART: Mapping[str, tuple[str, str]] = {
     "speed": ("time, memory and size as a memory grows", "there are no questions with right answers"),
     "scale": ("where a search's time goes", "it looks inside the default recipe"),
     "graph": ("what the fact graph costs as it grows", "it looks inside one recipe"),
+    "reference": ("HippoRAG's own code beside ours", "both take one ready-made extraction, and grow in parts"),
     "changes": ("facts that are changed, contradicted, taken back", "it changes the memory between questions"),
     "updates": ("facts about people who change three times", "it reads facts, not texts"),
     "answers": ("how often ask answers rightly, wrongly, not at all", "it measures ask, with its confidence"),

@@ -156,11 +156,10 @@ class Filled:
 
 def fill(plan: Plan, suite: Suite, dataset: Dataset, name: str, folder: Path, progress: Progress) -> Filled:
     """Add the corpora to a system over a folder."""
-    with (
-        closing(plan.opening(name, folder, plan.embedder)) as system,
-        task_of(progress, f"{suite.name}: {name} adds", dataset.items) as bar,
-    ):
-        return Filled(folder, system.add(list(dataset.corpora.values()), counted(progress, bar, dataset.items)))
+    adding = task_of(progress, f"{suite.name}: {name} adds", dataset.items)
+    with closing(plan.opening(name, folder, plan.embedder)) as system, adding as bar:
+        added = system.add(list(dataset.corpora.values()), counted(progress, bar, dataset.items))
+    return Filled(folder, added)
 
 
 def ask(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from cyclopts import App, Group, Parameter
 
 from memorist import __version__
-from memorist.cli import bench, cube, data, graph, models, organise, peers, read, serve, speed, store, write
+from memorist.cli import bench, compose, cube, data, graph, models, organise, peers, read, serve, speed, store, write
 
 HELP = """A memory for language models that keeps learning: one file, no server, no key.
 
@@ -54,7 +54,7 @@ GROUPS: Mapping[str, Mapping[str, App | Callable[..., int]]] = {
         "doctor": store.doctor,
         "scopes": store.scopes,
     },
-    "Serve": {"serve": serve.serve, "keys": serve.keys},
+    "Serve": {"serve": serve.serve, "mcp": serve.mcp, "keys": serve.keys},
     "What a model writes": {
         "organise": organise.organise,
         "work": organise.work,
@@ -69,6 +69,9 @@ GROUPS: Mapping[str, Mapping[str, App | Callable[..., int]]] = {
 
 bench.bench.command(peers.peers)
 bench.bench.command(speed.speed)
+
+for composing in compose.COMMANDS:
+    cube.cube.command(composing)
 
 for place, (heading, commands) in enumerate(GROUPS.items()):
     group = Group(heading, sort_key=place)

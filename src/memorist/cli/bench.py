@@ -309,6 +309,39 @@ def scale(*, sizes: str = "10000,100000", out: Out = None, debug: Debug = False)
 
 
 @bench.command
+def reference(*, data: Path, openie: Path, python: Path, parts: int = 5, out: Out = None, debug: Debug = False) -> int:
+    """Measure HippoRAG's own implementation beside ours: adding, searching, recall.
+
+    For example:
+
+        memorist bench reference --data musique.json --openie openie.json --python hipporag/bin/python
+
+    Parameters
+    ----------
+    data
+        Questions in MuSiQue's format.
+    openie
+        The triples of their passages, in the OpenIE form.
+    python
+        A Python that has hipporag: pip install hipporag, in an environment of its own. Its models are not needed.
+    parts
+        Passages come in so many parts, each measured (default: 5).
+    out
+        Write the numbers to this file, too.
+    """
+    if parts < 1:
+        raise InputError(f"--parts {parts} is not a whole number of at least 1")
+    for name, path in (("--data", data), ("--openie", openie), ("--python", python)):
+        if not path.is_file():
+            raise InputError(f"{name} {path} does not exist")
+    writable(out)
+    from memorist.bench.reference import run
+
+    run(data, openie, python, parts, out, console())
+    return OK
+
+
+@bench.command
 def graph(
     *, sizes: str = "1000,10000,100000", igraph: Path | None = None, out: Out = None, debug: Debug = False
 ) -> int:

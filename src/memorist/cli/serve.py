@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cyclopts import App
 
 from memorist.cli import OK
-from memorist.cli.options import StoreOptions
+from memorist.cli.options import ScopeOptions, StoreOptions
 from memorist.cli.render import console, data_of, emit, plain
 from memorist.errors import InputError
 
@@ -20,9 +21,10 @@ keys = App(name="keys", help="Keys that open a server to a tenant, a user or an 
 
 def serve(
     *, host: str = "127.0.0.1", port: int = 8321, recipe: str = "default", largest: int = 10_000_000,
-    options: StoreOptions = StoreOptions(),
+    upstream: str | None = None, upstream_seconds: float = 600.0, memory_budget: int = 1_500,
+    reports: Path | None = None, options: StoreOptions = StoreOptions(),
 ) -> int:  # fmt: skip
-    """Serve the memory over HTTP, described at /openapi.json.
+    """Serve the memory over HTTP, described at /openapi.json, and as a page to look at, at /.
 
     Without keys it answers to this machine alone, and refuses an address that others can reach. A store with keys asks
     for one in every request.
@@ -41,16 +43,56 @@ def serve(
         How to recall: default, lexical, dense, …
     largest
         The largest request in bytes (default: 10000000).
+    upstream
+        A model behind /v1/chat/completions and /v1/responses: the address of an endpoint of OpenAI's protocol, such as
+        http://localhost:8080/v1 (its key in $MEMORIST_UPSTREAM_KEY), or a name, such as local:smollm2-135m.
+    upstream_seconds
+        How long it may say nothing (default: 600).
+    memory_budget
+        Tokens of memories that are added to a chat (default: 1500).
+    reports
+        A folder of reports of memorist bench that the page shows.
     """
     try:
-        from memorist.serve.run import run
+        from memorist.serve.run import Chat, run
     except ImportError as error:
-        raise InputError(f"serving needs {error.name}; install it: pip install 'memorist[serve]'") from None
+        raise not_installed(error) from None
     if not 0 < port <= 65_535:
         raise InputError(f"--port {port} is not a port; use a number from 1 to 65535")
+    if reports is not None and not reports.is_dir():
+        raise InputError(f"--reports {reports} is not a folder; name one that holds what memorist bench --json wrote")
     with options.opened(create=True, recipe=recipe) as memory:
-        run(memory, host, port, largest=largest)
+        run(memory, host, port, largest=largest, chat=Chat(upstream, upstream_seconds, memory_budget), folder=reports)
     return OK
+
+
+def mcp(*, recipe: str = "default", options: ScopeOptions = ScopeOptions()) -> int:
+    """Serve the memory to an agent as tools, by the Model Context Protocol on standard input and output.
+
+    An agent's program starts this command by itself, from its configuration. With --user it is that user's memory
+    alone; without, the agent names the user. The same tools are at /mcp of memorist serve, for many agents with keys.
+
+    For example:
+
+        memorist mcp --store memory.db --user ana
+
+    Parameters
+    ----------
+    recipe
+        How to recall: default, lexical, dense, …
+    """
+    try:
+        from memorist.serve.mcp.server import run_stdio
+    except ImportError as error:
+        raise not_installed(error) from None
+    with options.opened(create=True, recipe=recipe) as memory:
+        run_stdio(memory, options.tenant, options.user, options.agent, options.session)
+    return OK
+
+
+def not_installed(error: ImportError) -> InputError:
+    """What to install."""
+    return InputError(f"serving needs {error.name}; install it: pip install 'memorist[serve]'")
 
 
 @keys.command

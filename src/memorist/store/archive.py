@@ -14,7 +14,7 @@ from memorist.cube import SOURCE, Kind, Role, Scope, Trust
 from memorist.errors import InputError
 from memorist.sources.message import check_text, flat
 from memorist.states import State
-from memorist.store import jobs, replies, tensor_records
+from memorist.store import composed_records, extractions, jobs, replies, tensor_records
 from memorist.store.header import check_header
 from memorist.store.moments import moment
 from memorist.store.rows import next_row
@@ -41,9 +41,9 @@ WORDS: Mapping[str, tuple[str, ...]] = {
 """What an episode's header may say."""
 
 
-def dump(db: sqlite3.Connection) -> Iterator[dict[str, Any]]:
-    """The embedder, each episode in order of arrival, cubes that are not text, the reply log. Other derived cubes are
-    not dumped: they are rebuilt.
+def dump(db: sqlite3.Connection, owner: int | None = None) -> Iterator[dict[str, Any]]:
+    """The embedder, each episode in order of arrival, what was read in and made of them, cubes that are not text, the
+    reply log. Other derived cubes are not dumped: they are rebuilt. With an `owner`, only its own, without the logs.
 
     Times are microseconds since 1970 UTC, vectors base64 of float16.
     """
@@ -54,9 +54,9 @@ def dump(db: sqlite3.Connection) -> Iterator[dict[str, Any]]:
     sql = (
         f"SELECT o.tenant, o.user, (SELECT id FROM cubes r WHERE r.row = c.replaces), c.row, {columns}, {features}"
         " FROM cubes c JOIN owners o USING (owner) JOIN features f ON f.row = c.row"
-        " WHERE c.origin = 'source' ORDER BY c.row"
+        " WHERE c.origin = 'source' AND c.aside IS NULL AND (? IS NULL OR c.owner = ?) ORDER BY c.row"
     )
-    for tenant, user, replaces, row, *values in db.execute(sql):
+    for tenant, user, replaces, row, *values in db.execute(sql, (owner, owner)):
         record = {"record": "episode", "tenant": tenant, "user": user, "replaces": replaces}
         record |= dict(zip(CUBE + LATER, values))
         for name in ("meta", "times", "sensitivity"):
@@ -67,8 +67,11 @@ def dump(db: sqlite3.Connection) -> Iterator[dict[str, Any]]:
         happened = db.execute("SELECT at, what FROM events WHERE row = ? ORDER BY event", (row,)).fetchall()
         record["events"] = [list(event) for event in happened]
         yield record
-    yield from tensor_records.dump(db)
-    yield from replies.dump(db)
+    yield from composed_records.dump(db, owner)
+    yield from tensor_records.dump(db, owner)
+    if owner is None:
+        yield from extractions.dump(db)
+        yield from replies.dump(db)
 
 
 def restore(db: sqlite3.Connection, records: Iterable[Mapping[str, Any]], kinds: Sequence[str]) -> int:
@@ -89,6 +92,10 @@ def restore(db: sqlite3.Connection, records: Iterable[Mapping[str, Any]], kinds:
                 if row:
                     touched.setdefault(owner, []).append(row)
                     new += 1
+            elif record["record"] == "extraction":
+                extractions.restore(db, record)
+            elif record["record"] == "composed":
+                new += composed_records.restore(db, record, dimension if same else 0)
             elif record["record"] == "part":
                 tensors.part(record)
             elif record["record"] == "cube":

@@ -20,6 +20,8 @@ from memorist.states import CHANGEABLE, Verb, unchangeable
 from memorist.store import (
     access,
     archive,
+    browse,
+    composing,
     derived,
     erasure,
     extractions,
@@ -29,8 +31,11 @@ from memorist.store import (
     reembedding,
     refresh,
     replies,
+    snapshots,
     turns,
+    usage,
 )
+from memorist.store.browsing import Day, Relation, Share
 from memorist.store.check import check
 from memorist.store.connection import Database, copy_whole
 from memorist.store.header import set_header
@@ -41,6 +46,7 @@ from memorist.store.protocol import (
     INDEX,
     Attempt,
     Changes,
+    Composition,
     Draft,
     Erased,
     Extracted,
@@ -49,10 +55,13 @@ from memorist.store.protocol import (
     Key,
     Organised,
     Passage,
+    Recalled,
     Reembedding,
+    RolledBack,
     Rows,
     Searcher,
     Selection,
+    Snapshot,
     Stretch,
     Turn,
     Unorganised,
@@ -96,6 +105,9 @@ class SQLiteStore:
                     added.append(draft.id)
                     rows.append(row)
                     row += 1
+                elif back := snapshots.brought_back(db, owner, draft.id, now, revision):
+                    added.append(draft.id)
+                    rows.append(back)
             return added, jobs.create(db, owner, kinds, rows) if rows else 0
 
     def index(self, job: Job, vectors: Mapping[int, Vectors], organised: Organised, now: datetime) -> bool:
@@ -221,8 +233,12 @@ class SQLiteStore:
             )
             row = next_row(db)
             if not insert_episode(db, draft, owner, row, found["position"], found["row"], now, revision):
-                raise StateError(f"{old} already was updated to this text at this time")
+                back = snapshots.brought_back(db, owner, draft.id, now, revision, found["row"])
+                if back is None:
+                    raise StateError(f"{old} already was updated to this text at this time")
+                row = back
             touched = derived.close_over(db, [found["row"]], revision)
+            life.release(db, owner, life.over(db, [found["row"]]), now, kinds)
             jobs.create(db, owner, kinds, [row, *touched])
             return draft.id
 
@@ -259,6 +275,49 @@ class SQLiteStore:
                 life.move(db, owner, rows, "expire", now, kinds)
             return len(rows)
 
+    def compose(self, scope: Scope, composition: Composition, now: datetime, kinds: Sequence[str]) -> None:
+        """Write what was made of other cubes, and move these."""
+        with self._database.writing() as db:
+            owner = owner_of(db, scope, create=False)
+            headers = [header_of(db, scope, owner, id) for id in composition.originals]
+            composing.compose(db, owner, headers, composition, now, kinds)
+
+    def give_vectors(self, scope: Scope, identity: Identity, vectors: Mapping[int, Vectors]) -> None:
+        """Vectors by row for an owner's derived cubes that have none."""
+        with self._database.writing() as db:
+            owner = owner_of(db, scope, create=False)
+            if reembedding.identity_of(db) == identity:
+                sql = "SELECT row FROM cubes WHERE +owner = ? AND row IN ({})"
+                mine = [row for (row,) in fetch_in(db, sql, sorted(vectors), owner)]
+                blobs = [(vectors[row].astype(np.float16).tobytes(), row) for row in mine]
+                db.executemany("UPDATE features SET vector = ? WHERE row = ? AND vector IS NULL", blobs)
+                derived.changed(db, mine, next_revision(db, owner))
+
+    def snapshot(self, scope: Scope, name: str, now: datetime) -> Snapshot:
+        """Keep an owner's memory as it is under a name."""
+        with self._database.writing() as db:
+            return snapshots.take(db, owner_of(db, scope, create=True), name, now)
+
+    def snapshots(self, scope: Scope) -> list[Snapshot]:
+        """An owner's snapshots, oldest first."""
+        with self._database.reading() as db:
+            return snapshots.listed(db, owner_of(db, scope, create=False))
+
+    def drop_snapshot(self, scope: Scope, name: str) -> None:
+        """Delete a snapshot."""
+        with self._database.writing() as db:
+            snapshots.drop(db, owner_of(db, scope, create=False), name)
+
+    def rollback(self, scope: Scope, name: str, now: datetime, kinds: Sequence[str]) -> RolledBack:
+        """Make an owner's memory what it was."""
+        with self._database.writing() as db:
+            return snapshots.rollback(db, owner_of(db, scope, create=False), name, now, kinds)
+
+    def used(self, scope: Scope, counts: Mapping[int, Recalled]) -> None:
+        """Add to how often cubes were recalled."""
+        with self._database.writing() as db:
+            usage.count(db, owner_of(db, scope, create=False), counts)
+
     def erase(self, scope: Scope, ids: Sequence[str], kinds: Sequence[str]) -> Erased:
         """Destroy cubes, their versions and everything derived from them. The bytes are gone after `compact`."""
         with self._database.writing() as db:
@@ -284,7 +343,10 @@ class SQLiteStore:
                 raise StateError(f"{id} is an episode; to change it use update, to hide it forget")
             if found["state"] not in CHANGEABLE:
                 raise unchangeable(id, found["state"], "be undone")
-            derived.undo(db, owner, int(found["row"]), now, next_revision(db, owner))
+            if found["origin"] == life.COMPOSED:
+                composing.undo(db, owner, int(found["row"]), now, (INDEX,))
+            else:
+                derived.undo(db, owner, int(found["row"]), now, next_revision(db, owner))
 
     def compact(self, texts: Sequence[str]) -> int:
         """Rewrite the file without free space; returns how many of the texts' bytes are still found."""
@@ -390,7 +452,13 @@ class SQLiteStore:
             return load(db, scope, owner_of(db, scope, create=False), rows)
 
     def newest(
-        self, scope: Scope, selection: Selection, limit: int, origin: str = SOURCE, before: str | None = None
+        self,
+        scope: Scope,
+        selection: Selection,
+        limit: int,
+        origin: str = SOURCE,
+        before: str | None = None,
+        skip: int = 0,
     ) -> list[Cube]:
         """The newest `limit` cubes of an origin, newest first; with `before`, those that follow it."""
         with self._database.reading() as db:
@@ -399,9 +467,29 @@ class SQLiteStore:
             if before is not None:
                 sql += " AND (at, position, row) < (SELECT at, position, row FROM cubes WHERE row = ?)"
                 values.append(header_of(db, scope, owner, before)["row"])
-            order = "ORDER BY at DESC, position DESC, row DESC LIMIT ?"
-            found = db.execute(f"{sql} {order}", (*values, limit)).fetchall()
+            order = "ORDER BY at DESC, position DESC, row DESC LIMIT ? OFFSET ?"
+            found = db.execute(f"{sql} {order}", (*values, limit, skip)).fetchall()
             return list(load(db, scope, owner, [row for (row,) in found]).values())
+
+    def days(self, scope: Scope, selection: Selection, origin: str) -> list[Day]:
+        """The days on which the cubes of an origin are dated, newest first."""
+        with self._database.reading() as db:
+            return browse.days(db, *select_sql("at", scope, owner_of(db, scope, create=False), selection, origin))
+
+    def census(self, scope: Scope) -> list[Share]:
+        """Everything of the scope by origin, kind and state."""
+        with self._database.reading() as db:
+            return browse.census(db, scope, owner_of(db, scope, create=False))
+
+    def ids(self, scope: Scope, origin: str) -> list[str]:
+        """All ids of an origin, hidden and closed cubes too."""
+        with self._database.reading() as db:
+            return browse.ids(db, scope, owner_of(db, scope, create=False), origin)
+
+    def relations(self, scope: Scope, ids: Sequence[str], limit: int) -> list[Relation]:
+        """Relations between these cubes and any others of the scope."""
+        with self._database.reading() as db:
+            return browse.relations(db, scope, owner_of(db, scope, create=False), ids, limit)
 
     def present(self, scope: Scope, ids: Sequence[str]) -> list[str]:
         """Those of the ids that are episodes of this scope."""
@@ -418,7 +506,7 @@ class SQLiteStore:
         """What happened to a cube and its other versions, oldest first."""
         with self._database.reading() as db:
             owner = owner_of(db, scope, create=False)
-            rows = erasure.versions(db, [int(header_of(db, scope, owner, id)["row"])])
+            rows = erasure.shown(db, erasure.versions(db, [int(header_of(db, scope, owner, id)["row"])]))
             happened: list[tuple[datetime, str, Cube]] = []
             known = list(load(db, scope, owner, erasure.in_turn(db, rows)).items())
             for place, (row, cube) in enumerate(known):
@@ -434,7 +522,7 @@ class SQLiteStore:
         """All versions of a cube, oldest first."""
         with self._database.reading() as db:
             owner = owner_of(db, scope, create=False)
-            rows = erasure.versions(db, [int(header_of(db, scope, owner, id)["row"])])
+            rows = erasure.shown(db, erasure.versions(db, [int(header_of(db, scope, owner, id)["row"])]))
             return list(load(db, scope, owner, erasure.in_turn(db, rows)).values())
 
     def scopes(self) -> Iterator[tuple[Scope, int]]:
@@ -579,10 +667,10 @@ class SQLiteStore:
         with self._database.translated():
             copy_whole(self._database.connection(), path)
 
-    def dump(self) -> Iterator[dict[str, Any]]:
-        """Every record of the store as plain data, in an order that `restore` accepts."""
+    def dump(self, scope: Scope | None = None) -> Iterator[dict[str, Any]]:
+        """Every record of the store, or of one owner, as plain data, in an order that `restore` accepts."""
         with self._database.reading() as db:
-            yield from archive.dump(db)
+            yield from archive.dump(db, None if scope is None else owner_of(db, scope, create=False))
 
     def restore(self, records: Iterable[Mapping[str, Any]], kinds: Sequence[str]) -> int:
         """Add dumped records in one transaction; returns the number of cubes that were new."""
@@ -631,7 +719,7 @@ def insert_episode(
 def header_of(db: sqlite3.Connection, scope: Scope, owner: int, id: str) -> dict[str, Any]:
     """State of a cube of this scope. Raises NotFound."""
     sql, values = narrowed(scope, owner)
-    names = [*("row", "id", "state", "origin", "kind", "payload")]
+    names = [*("row", "id", "state", "origin", "kind", "payload", "aside")]
     names += ["position", "valid_from", "recorded_at", "superseded_at"]
     known = id.encode("utf-8", "replace").decode() if isinstance(id, str) else ""
     found = db.execute(f"SELECT {', '.join(names)} FROM cubes WHERE id = ? AND {sql}", (known, *values)).fetchone()

@@ -29,6 +29,7 @@ from memorist.errors import EmbedderMismatch, InputError, NotFound, StateError
 from memorist.models.embedder import Identity
 from memorist.store.protocol import Organised, Selection, Store, Turn
 from memorist.store.terms import query_terms
+from memorist.testing.browsing import BrowsingContract
 from memorist.testing.conversation import (
     ANA,
     BOB,
@@ -49,12 +50,15 @@ from memorist.testing.conversation import (
 )
 from memorist.testing.derived import DerivedContract
 from memorist.testing.embedder import HashEmbedder
+from memorist.testing.extractions import ExtractionContract
 from memorist.testing.life import LifeContract
 from memorist.testing.replies import ReplyLogContract
 from memorist.testing.tensors import TensorContract
 
 
-class StoreContract(DerivedContract, LifeContract, TensorContract, ReplyLogContract):
+class StoreContract(
+    DerivedContract, ExtractionContract, LifeContract, TensorContract, BrowsingContract, ReplyLogContract
+):
     """What every store must do. Subclasses give the fixture `make_store`; see the module."""
 
     # ruff: noqa: D102 - the name of a test says what it is about
