@@ -234,7 +234,7 @@ def at_size(systems: Sequence[System], size: int, asked: Asked, found: Measured,
 
 
 def searching(running: dict[str, Started], suite: str, asked: Asked, found: Measured) -> None:
-    """Questions to all systems in turn; percentiles over all, ratios to the first system by round."""
+    """Questions to all systems in turn; percentiles over all, ratios to the first recipe by round."""
     every: dict[str, list[list[float]]] = {name: [] for name in running}
     for number in range(asked.rounds):
         times: dict[str, list[float]] = {name: [] for name in running}
@@ -252,9 +252,10 @@ def searching(running: dict[str, Started], suite: str, asked: Asked, found: Meas
         flat = [value for times_ in rounds for value in times_]
         points = {f"search_ms_p{share}": percentile(flat, share) for share in (50, 95, 99)}
         found.add(suite, name, len(flat), **points, search_peak_bytes=running[name].peak)
-        base = every[next(iter(every))]
-        ratios = [float(np.median(one) / np.median(other)) for one, other in zip(rounds, base)]
-        found.add(suite, name, len(rounds), **spread("search_ratio", ratios))
+        if asked.recipes[0] in every:
+            pairs = zip(rounds, every[asked.recipes[0]])
+            ratios = [float(np.median(one) / np.median(other)) for one, other in pairs]
+            found.add(suite, name, len(rounds), **spread("search_ratio", ratios))
 
 
 def questions(number: int) -> list[str]:
