@@ -16,13 +16,15 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx2
 import pytest
 
 from memorist import Memory, Observation
+from memorist.bench.synthetic import WordSum, turns
 from memorist.cube import Scope
 from memorist.serve import keys
 from memorist.testing import HashEmbedder
@@ -311,7 +313,8 @@ def test_dark_and_light_are_readable(page, served):
         page.emulate_media(color_scheme=scheme)
         page.get_by_role("heading", level=1, name="What is known").wait_for()
         seen[scheme] = page.evaluate(CONTRAST)
-        picture(page, f"known-{scheme}")
+        if scheme == "dark":
+            picture(page, "known-dark")
     assert all(ratio >= 4.5 for ratios in seen.values() for ratio in ratios.values()), seen
     page.get_by_role("button", name="Theme: system").click()
     page.get_by_role("button", name="Theme: light").click()
@@ -407,3 +410,69 @@ def test_a_long_list_holds_only_what_is_seen(page, tmp_path):
         assert page.locator("[role=option]").count() < 60
         page.get_by_label("Go to").fill("2022-06-15")
         page.locator("[role=option][aria-selected=true]", has_text="2022-06-01").wait_for()
+
+
+LARGE = """
+import sys
+from memorist import Memory
+from memorist.bench.synthetic import WordSum
+from memorist.serve.run import run
+with Memory.open(sys.argv[1], embedder=WordSum()) as memory:
+    run(memory, "127.0.0.1", int(sys.argv[2]), largest=200_000)
+"""
+SCROLLED = """
+async () => {
+  const box = document.querySelector('.list'), frames = [];
+  let last = await new Promise(requestAnimationFrame);
+  for (let n = 0; n < 120; n++) {
+    box.scrollTop += 900;
+    const now = await new Promise(requestAnimationFrame);
+    frames.push(now - last);
+    last = now;
+  }
+  return frames.sort((a, b) => a - b);
+}
+"""
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_cubes_are_looked_through(page, tmp_path):
+    """Turns and the windows that hold them. Prints what docs/operate.md says of the page."""
+    store, port, count = tmp_path / "memory.db", free_port(), 51_500
+    start, minute = datetime(2022, 1, 1), timedelta(minutes=1)
+    with Memory.open(store, embedder=WordSum()) as memory:
+        said = [
+            replace(turn, at=start + n // 20 * 600 * minute + n % 20 * minute) for n, turn in enumerate(turns(count, 2))
+        ]
+        memory.scope(user="ana").add(said)
+        cubes = sum(part.count for part in memory.scope(user="ana").browse.parts())
+    with serving([LARGE, str(store), str(port)], port, tmp_path / "log") as address:
+        begin = time.perf_counter()
+        page.goto(f"{address}/#/timeline?user=ana")
+        page.locator("#row-0 p").nth(1).wait_for()
+        took = {"first rows, s": time.perf_counter() - begin, "cubes": cubes}
+        frames = page.evaluate(SCROLLED)
+        took |= {"frame p50, ms": frames[60], "frame p95, ms": frames[114]}
+        jumps = []
+        for place in range(0, count, 2_500):
+            begin = time.perf_counter()
+            page.evaluate("place => { const box = document.querySelector('.list');"
+                          " box.scrollTop = place * 64; }", place)  # fmt: skip
+            page.locator(f"#row-{place} p").nth(1).wait_for()
+            jumps.append(1000 * (time.perf_counter() - begin))
+        took |= {"jump p50, ms": sorted(jumps)[len(jumps) // 2], "jump max, ms": max(jumps)}
+        took["elements"] = page.evaluate("document.querySelectorAll('*').length")
+        page.goto(f"{address}/#/known?user=ana")
+        page.get_by_role("heading", level=1, name="What is known about ana").wait_for()
+        searches = []
+        for number in range(20):
+            asked = {"query": f"{said[number * 97].text[:40]}", "user": "ana", "k": 30}
+            begin = time.perf_counter()
+            assert httpx2.post(f"{address}/v1/search", json=asked, timeout=60).json()["hits"]
+            searches.append(1000 * (time.perf_counter() - begin))
+        took["search by HTTP p50, ms"] = sorted(searches)[10]
+    print("\n".join(f"{name}: {value:.4g}" for name, value in took.items()))
+    assert cubes >= 100_000
+    assert took["elements"] < 700
+    assert took["frame p50, ms"] < 100
+    assert took["jump p50, ms"] < 1_000

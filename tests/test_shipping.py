@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 import yaml
 
+from memorist import Memory
 from memorist.cli.app import app
 
+PROGRAM = "import sys; from memorist.cli import main; sys.exit(main())"
 ROOT = Path(__file__).parents[1]
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
 KUBERNETES = list(yaml.safe_load_all((ROOT / "deploy" / "kubernetes.yaml").read_text(encoding="utf-8")))
@@ -118,3 +120,22 @@ def test_systemd_accepts_the_unit_and_finds_it_tight(tmp_path):
     if exposure is None:
         pytest.skip(f"this systemd-analyze cannot judge a file: {judged.stderr[:200]}")
     assert float(exposure[1]) < 2
+
+
+def test_the_lines_of_backup_and_restore_do_what_they_say(tmp_path):
+    with Memory.open(tmp_path / "memory.db") as memory:
+        memory.scope(user="ana").add("The spare key is with Rui.", at="2025-05-01")
+    blocks = re.findall(r"^```sh\n(.*?)^```", (ROOT / "docs" / "operate.md").read_text(encoding="utf-8"), re.M | re.S)
+    assert len(blocks) == 3
+    for block in blocks:
+        shell = f'memorist() {{ {shlex.quote(sys.executable)} -c {shlex.quote(PROGRAM)} "$@"; }}\n{block}'
+        ended = subprocess.run(["bash", "-euc", shell], cwd=tmp_path, capture_output=True, text=True)
+        assert ended.returncode == 0, ended.stderr
+        if "mkdir -p backups" in block:  # what comes after the backup is lost with the file
+            with Memory.open(tmp_path / "memory.db") as memory:
+                memory.scope(user="ana").add("This came later.", at="2025-06-01")
+    for name in ("memory.db", "fresh.db"):
+        with Memory.open(tmp_path / name) as memory:
+            assert [cube.text for cube in memory.scope(user="ana").list()] == ["The spare key is with Rui."]
+    with Memory.open(tmp_path / "broken" / "memory.db") as memory:
+        assert len(memory.scope(user="ana").list()) == 2

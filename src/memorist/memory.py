@@ -30,6 +30,7 @@ from memorist.lifecycle.jobs import CHANGED, settle
 from memorist.lifecycle.logged import Logged
 from memorist.lifecycle.organising import catch_up
 from memorist.lifecycle.reembed import reembed
+from memorist.lifecycle.tensors import Tensors
 from memorist.lifecycle.time_machine import TimeMachine
 from memorist.lifecycle.usage import Usage
 from memorist.lifecycle.writing import Options, Run, Writing, logged
@@ -784,6 +785,11 @@ class ScopedMemory:
         memory = self._memory
         settle = partial(memory.settle, self.scope)
         return Cubes(memory._store, self.scope, memory._clock, settle, memory._current)
+
+    @property
+    def tensors(self) -> Tensors:
+        """Memories as a local model's keys and values or adapters: migrate, prefix, adapted (`memorist[neural]`)."""
+        return Tensors(self._memory._store, self.scope, self._memory._clock)
 
     def _move(self, id: str | Sequence[str], verb: Verb) -> None:
         memory = self._memory

@@ -29,6 +29,7 @@ from memorist.errors import EmbedderMismatch, InputError, NotFound, StateError
 from memorist.models.embedder import Identity
 from memorist.store.protocol import Organised, Selection, Store, Turn
 from memorist.store.terms import query_terms
+from memorist.testing.access import AccessContract
 from memorist.testing.browsing import BrowsingContract
 from memorist.testing.conversation import (
     ANA,
@@ -57,7 +58,13 @@ from memorist.testing.tensors import TensorContract
 
 
 class StoreContract(
-    DerivedContract, ExtractionContract, LifeContract, TensorContract, BrowsingContract, ReplyLogContract
+    AccessContract,
+    DerivedContract,
+    ExtractionContract,
+    LifeContract,
+    TensorContract,
+    BrowsingContract,
+    ReplyLogContract,
 ):
     """What every store must do. Subclasses give the fixture `make_store`; see the module."""
 

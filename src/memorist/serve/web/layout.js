@@ -4,7 +4,7 @@ const ROUNDS = 220;
 
 // Gives every node x and y within a square, and returns the square's side.
 export function settled(nodes, edges) {
-  const size = Math.max(420, Math.sqrt(nodes.length) * 95), wish = size / Math.sqrt(nodes.length + 1) * 0.6;
+  const size = Math.max(420, Math.sqrt(nodes.length) * 95), wish = size / Math.sqrt(nodes.length + 1) * 0.35;
   nodes.forEach((node, place) => { // begin on a spiral: no randomness, no two in one place
     const angle = place * 2.4, far = size * 0.42 * Math.sqrt((place + 0.5) / nodes.length);
     node.x = size / 2 + far * Math.cos(angle);
@@ -19,7 +19,7 @@ export function settled(nodes, edges) {
     for (const edge of edges) push(edge.a, edge.b, (far) => -far * far / wish);
     for (const node of nodes) {
       const length = Math.hypot(node.dx, node.dy) || 1, step = Math.min(length, most);
-      node.x = Math.min(size - 20, Math.max(20, node.x + node.dx / length * step));
+      node.x = Math.min(size - 130, Math.max(20, node.x + node.dx / length * step));
       node.y = Math.min(size - 20, Math.max(20, node.y + node.dy / length * step));
     }
   }
