@@ -24,6 +24,7 @@ APART: Mapping[str, tuple[str, str]] = {
     "order": ("hard negatives and the order of passages", "the context is made by hand, without a memory"),
     "notes": ("whether a note's context helps to find its turn", "notes are replayed from the data"),
     "writing": ("what a language model writes", "it judges cubes, not recall"),
+    "cubes": ("what memories as tensors save", "it compares a model with and without them"),
     "weights": ("torch against llama.cpp", "it compares networks"),
     "recommend": ("recommend against popularity", "it measures recommend, over all films (suite movielens: recall)"),
     "concepts": ("concepts over a stream of puzzles", "memory grows as puzzles are solved (suite arc: a fixed memory)"),
