@@ -417,6 +417,33 @@ def notes(*, data: Data, out: Out = None, debug: Debug = False) -> int:
 
 
 @bench.command
+def scheduler(*, data: Data, seed: int = 0, out: Out = None, debug: Debug = False) -> int:
+    """Measure whether the working set holds what the next question needs.
+
+    It is compared with LRU and FIFO of the same size, on questions that stay with
+    a topic for a while.
+
+    For example:
+
+        memorist bench scheduler --data locomo.json
+
+    Parameters
+    ----------
+    data
+        Files in LoCoMo's format.
+    seed
+        For the order of the questions.
+    out
+        Write the numbers to this file, too.
+    """
+    writable(out)
+    from memorist.bench.scheduler import run
+
+    run(data, seed, out, console())
+    return OK
+
+
+@bench.command
 def writing(*, model: Model = None, recipes: Annotated[str, Parameter(name="--recipe")] = "facts,a-mem,mem-alpha",
             out: Out = None, debug: Debug = False) -> int:  # fmt: skip
     """Measure what a language model writes into memory, on a small conversation.
