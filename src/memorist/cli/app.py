@@ -20,6 +20,7 @@ from memorist.cli import (
     read,
     schedule,
     serve,
+    speed,
     store,
     write,
 )
@@ -84,6 +85,7 @@ GROUPS: Mapping[str, Mapping[str, App | Callable[..., int]]] = {
 }
 
 bench.bench.command(peers.peers)
+bench.bench.command(speed.speed)
 
 for composing in compose.COMMANDS:
     cube.cube.command(composing)

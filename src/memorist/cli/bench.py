@@ -287,7 +287,7 @@ def order(
 
 @bench.command
 def scale(*, sizes: str = "10000,100000", out: Out = None, debug: Debug = False) -> int:
-    """Measure the time to add and search in stores of these sizes.
+    """Measure where a search's time goes in stores of these sizes, and our indexes against others.
 
     For example:
 
@@ -564,7 +564,7 @@ def writable(out: Path | None, option: str = "--json") -> None:
 
 
 @bench.command
-def movielens(
+def recommend(
     *,
     data: Path,
     limit: int | None = None,
@@ -578,7 +578,7 @@ def movielens(
 
     For example:
 
-        memorist bench movielens --data ml-latest-small --limit 50
+        memorist bench recommend --data ml-latest-small --limit 50
 
     Parameters
     ----------
@@ -604,7 +604,7 @@ def movielens(
 
 
 @bench.command
-def arc(
+def concepts(
     *, data: Path | None = None, budget: int = 6000, orders: str = "1,2,3", limit: int | None = None, out: Out = None,
     debug: Debug = False,
 ) -> int:  # fmt: skip
@@ -612,7 +612,7 @@ def arc(
 
     For example:
 
-        memorist bench arc --budget 6000 --orders 1
+        memorist bench concepts --budget 6000 --orders 1
 
     Parameters
     ----------
