@@ -208,7 +208,7 @@ def test_erasing_the_cause_of_a_rewrite_takes_the_rewrite_along(opened, tmp_path
     assert ana.erase(gone).remnants == 0
     ana.organise()
     (note,) = ana.list(origin="notes")
-    assert note.meta["context"] == "before"  # from the log: the first question is the same
+    assert note.meta["context"] == "again"  # asked anew: replies about a note that saw an erased one are gone, too
     for file in tmp_path.iterdir():
         assert b"quincunxes" not in file.read_bytes()
 
