@@ -98,6 +98,15 @@ def change(path: str, ack: Ack, seed: int, ids: list[str]) -> None:
             ack([f"did {act}", id])
 
 
+def erase_singly(path: str, ack: Ack, ids: list[str], canaries: list[str]) -> None:
+    """Erase one memory after the other; each is announced before and acknowledged after."""
+    scope = open_memory(path).scope(user="ana")
+    ack("ready")
+    for id, canary in zip(ids, canaries):
+        ack(["will", id, canary])
+        ack(["did", id, canary, scope.erase(id).certificate])
+
+
 def migrate(path: str, ack: Ack, extra: list[str]) -> None:
     """Open a store with more migrations than it has seen."""
     ack("ready")
@@ -181,6 +190,7 @@ TASKS = {
         add_singly,
         add_in_bulk,
         change,
+        erase_singly,
         migrate,
         add_file,
         add_numbers,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import threading
 import weakref
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
@@ -18,12 +21,15 @@ from memorist.answer.extractive import METHOD as EXTRACTIVE
 from memorist.archive import read_archive, write_archive
 from memorist.cube import SOURCE, Cube, Document, Observation, Scope, Trust, is_unicode, parse_moment, utc
 from memorist.doctor import diagnose
-from memorist.errors import EmbedderMismatch, InputError, ModelMissing, RecordError, StateError, brief
+from memorist.errors import EmbedderMismatch, InputError, ModelMissing, NotAllowed, RecordError, StateError, brief
 from memorist.lifecycle.agent import AgentTools
 from memorist.lifecycle.browse import Browse
 from memorist.lifecycle.budget import Budget as Spending
 from memorist.lifecycle.composing import embed_composed
 from memorist.lifecycle.cubes import Cubes, ids_of
+from memorist.lifecycle.dossier import document_of
+from memorist.lifecycle.erasing import erase, problems
+from memorist.lifecycle.erasing import read as read_certificate
 from memorist.lifecycle.extracting import Budget, read_episodes
 from memorist.lifecycle.facts import conflicts_of, reopen
 from memorist.lifecycle.ingest import draft_update, ingest
@@ -32,6 +38,7 @@ from memorist.lifecycle.logged import Logged
 from memorist.lifecycle.movers import Mover
 from memorist.lifecycle.organising import catch_up
 from memorist.lifecycle.reembed import reembed
+from memorist.lifecycle.rights import Rights
 from memorist.lifecycle.schedule import Schedule
 from memorist.lifecycle.tensors import Tensors
 from memorist.lifecycle.time_machine import TimeMachine
@@ -80,6 +87,7 @@ from memorist.results import (
 from memorist.sources import FileOptions, from_document, from_messages, read, split_long
 from memorist.sources.checked import checked
 from memorist.states import LIVING, Verb
+from memorist.store.governed import Entry, Grant, Right, Sight, Subject
 from memorist.store.protocol import INDEX, Job, Reembedding, RolledBack, Rows, Searcher, Selection, Snapshot, Store
 from memorist.store.reply_log import Spent, together
 from memorist.store.sqlite import SQLiteStore
@@ -91,6 +99,11 @@ DEFAULT_BUDGET = 1_500
 
 CONVERSATION = "conversation"
 """The session of messages that name none; a silence parts it."""
+
+MOST_SIGHTS = 32
+"""Ways of looking at memories that stay open."""
+
+SIGHTS = threading.Lock()
 
 LONGEST_FILE_NAME = 255
 """In bytes, as file systems have it."""
@@ -127,6 +140,8 @@ class Memory:
         """What makes other forms of often used memories, when the schedule finds that it pays."""
         weakref.finalize(self, self._usage.close)  # for whoever does not close
         self._recommender = Recommender(store, embedder)
+        self._whole: Memory | None = None
+        self._sights: OrderedDict[Sight, Memory] = OrderedDict()
         writers = tuple(make() for make in recipe.writers)
         self._writing = Writing(store, self._views, self._current, writers, clock, logged(store, clock))
 
@@ -161,6 +176,7 @@ class Memory:
         try:
             embedder = embedder or embedder_of(store.embedder())
             store.bind(embedder.identity)
+            store.finish_erasing()
         except BaseException:
             store.close()
             raise
@@ -215,10 +231,17 @@ class Memory:
         """
         self._store.compact(())
 
-    def verify(self) -> Verification:
-        """Check every page, reference and promise of the store."""
-        problems = tuple(self._store.check())
-        return Verification(not problems, problems)
+    def verify(self, certificate: Mapping[str, Any] | str | Path | None = None) -> Verification:
+        """Check every page, reference and promise of the store; with a certificate, that what it says was erased is
+        gone from the store and from the backups it names as left.
+
+        The certificate is that of an `Erasure`, or its file. Raises InputError for one that is none.
+        """
+        found = list(self._store.check())
+        if certificate is not None:
+            document = certificate_of(certificate)
+            found += problems(document, self._store, lambda path: closing(SQLiteStore(path)))
+        return Verification(not found, tuple(found))
 
     def flush(self) -> None:
         """Write down at once how often cubes were recalled; a moment later it would happen by itself."""
@@ -265,6 +288,8 @@ class Memory:
         organised: Callable[[str, int], None] = lambda name, done: None,
     ) -> str | None:
         """Finish the pending work, and have these organisers catch up."""
+        if self._whole is not None:  # a subject sees what the owner's organisers make
+            return self._whole._settle(scope, organisers)
         try:
             return self._steadily(partial(self._settled, scope, organisers, organised))
         except EmbedderMismatch as error:  # what was added is safe, and waits for the right embedder
@@ -287,6 +312,35 @@ class Memory:
     def _around(self, scope: Scope, embedder: Embedder, model: ChatModel | None = None) -> Around:
         """What organisers may use on behalf of an owner."""
         return Around(scope, embedder, model, partial(self._views.of, scope), partial(self._store.extracted, scope))
+
+    def _as(self, sight: Sight) -> Memory:
+        """This memory as a sight shows it, with caches of its own."""
+        whole = self._whole or self
+        with SIGHTS:
+            seen = whole._sights.pop(sight, None)
+            if seen is None:
+                store = whole._store.seen(sight)
+                seen = Memory(store, whole._embedder, whole._recipe, whole._clock, whole._model, whole._place)
+                seen._whole = whole
+            whole._sights[sight] = seen
+            while len(whole._sights) > MOST_SIGHTS:
+                whole._sights.popitem(last=False)
+            return seen
+
+    def audit(self, *, after: int = 0, limit: int = 1_000) -> list[Entry]:
+        """Entries of the audit log beyond a place, oldest first, about all owners: for whoever administers the store.
+
+        It says what was done and to whose memory, and holds nothing that was remembered.
+        """
+        return self._store.audit(after, whole("limit", limit), None)
+
+    def audit_problems(self) -> list[str]:
+        """Where the audit log was changed or cut."""
+        return self._store.audit_problems()
+
+    def audit_head(self) -> tuple[int, str]:
+        """Place and hash of the last entry of the audit log. Kept elsewhere, it shows later whether the log was cut."""
+        return self._store.audit_head()
 
     def organise(self, options: Options = Options(), model: ChatModel | None = None) -> Run:
         """Do the work of the recipe's writers for every owner, now; see `ScopedMemory.organise`."""
@@ -357,6 +411,8 @@ class Memory:
 
     def close(self) -> None:
         """Let go of the file. Closing is never needed for safety."""
+        for seen in self._sights.values():
+            seen.close()
         self._usage.close()
         self._store.close()
 
@@ -370,9 +426,57 @@ class Memory:
 class ScopedMemory:
     """Someone's memory. Made by `Memory.scope`."""
 
-    def __init__(self, memory: Memory, scope: Scope) -> None:
+    def __init__(self, memory: Memory, scope: Scope, subject: Subject | None = None) -> None:
         self._memory = memory
         self.scope = scope
+        self.subject = subject
+        """Who looks at this memory, where that is not its owner."""
+
+    def shared_by(self, user: str, *, agent: str = "", session: str = "") -> ScopedMemory:
+        """Another user's memory, as this one may use it: what they have shared, and nothing else. Every call raises
+        NotAllowed as long as they have shared nothing."""
+        scope = Scope(self.scope.tenant, user, agent, session)
+        if user == self.scope.user:
+            return self._memory.scope(user=user, tenant=scope.tenant, agent=agent, session=session)
+        subject = self.subject or Subject(self.scope.user, self.scope.agent)
+        seen = self._memory._as(Sight(Scope(scope.tenant, scope.user), subject))
+        return ScopedMemory(seen, scope, subject)
+
+    def masked(self) -> ScopedMemory:
+        """The same memory with all that is sensitive masked: for a reader that need not see it, such as a model
+        elsewhere."""
+        sight = Sight(Scope(self.scope.tenant, self.scope.user), self.subject, masked=True)
+        return ScopedMemory(self._memory._as(sight), self.scope, self.subject)
+
+    def all_known(self) -> dict[str, Any]:
+        """All that the store keeps of this user (all agents and sessions), in every form, as JSON data.
+
+        A subject needs the right to administer. Raises NotAllowed.
+        """
+        store, now = self._memory._store, utc(self._memory._clock())
+        store.record("about", self.scope, {})
+        return document_of(self.scope, store.known_of(self.scope), now)
+
+    @property
+    def rights(self) -> Rights:
+        """Who else may use this memory: share, revoke, given, received."""
+        return Rights(self._memory._store, self.scope, self._memory._clock)
+
+    def share(
+        self,
+        with_: str,
+        rights: Sequence[Right] = ("read",),
+        *,
+        agent: str = "",
+        cubes: str | Sequence[str] | None = None,
+    ) -> Grant:
+        """Let another user of the tenant use this scope, or single cubes of it; see `Rights.share`."""
+        return self.rights.share(with_, rights, agent=agent, cubes=cubes)
+
+    @property
+    def _speaker(self) -> str:
+        """Who says what is added here without a speaker."""
+        return self.subject.user if self.subject else self.scope.user
 
     def add(
         self,
@@ -415,7 +519,7 @@ class ScopedMemory:
         if isinstance(what, Path):
             return read(what, format=file.format, columns=file.columns, on_bad=on_bad)
         if isinstance(what, str):
-            speaker = self.scope.user or None
+            speaker = self._speaker or None
             return list(split_long([checked(Observation(what, speaker=speaker, at=said, source=source))]))
         if isinstance(what, Document):
             return [checked(one) for one in from_document(what)]
@@ -435,7 +539,7 @@ class ScopedMemory:
             yield from split_long(checked(one) for one in gathered if isinstance(one, Observation))
             return
         for one in from_messages(gathered, source=source):  # type: ignore[arg-type]
-            yield checked(in_conversation(one, at, self.scope.user))
+            yield checked(in_conversation(one, at, self._speaker))
 
     def extract(
         self,
@@ -737,6 +841,8 @@ class ScopedMemory:
         Raises InputError when the recipe has no writers, ModelMissing without a model. What a model's failure leaves
         undone is in the result, and waits as a job.
         """
+        if self._memory._whole is not None:
+            raise NotAllowed("organising is the owner's to do")
         return self._memory._organise([self.scope], options, model)
 
     def tools(self, *, trust: Trust = "agent") -> AgentTools:
@@ -864,18 +970,8 @@ class ScopedMemory:
         memory = self._memory
         ids, named = ids_of(id), paths_of(backups)
         with ExitStack() as stack:
-            copies = [stack.enter_context(closing(self._backup(path))) for path in named]
-            erased = memory._store.erase(self.scope, ids, (INDEX,))
-            memory.settle(self.scope)
-            remnants = memory._store.compact(erased.texts)
-            for copy in copies:
-                present = copy.present(self.scope, erased.ids)
-                if present:
-                    copy.erase(self.scope, present, (INDEX,))
-                remnants += copy.compact(erased.texts)
-            known = {path for store in (memory._store, *copies) for path in store.backups()}
-        left = sorted(path for path in known - {path.resolve() for path in named} if path.exists())
-        return Erasure(erased.ids, erased.counts, remnants, tuple(named), tuple(left))
+            copies = {path: stack.enter_context(closing(self._backup(path))) for path in named}
+            return erase(memory._store, self.scope, ids, copies, partial(memory.settle, self.scope))
 
     def list(
         self,
@@ -1023,6 +1119,17 @@ def question_of(query: object) -> str:
 def request_of(request: object) -> str:
     """A request as text; unlike a question it may be empty. Raises InputError."""
     return question_of(request) if not isinstance(request, str) or request.strip() else ""
+
+
+def certificate_of(certificate: Mapping[str, Any] | str | Path) -> dict[str, Any]:
+    """A certificate that is sound in itself. Raises InputError."""
+    if isinstance(certificate, Mapping):
+        return read_certificate(json.dumps(certificate, default=str))
+    path = path_of(certificate)
+    try:
+        return read_certificate(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"the certificate {path} cannot be read: {error}") from error
 
 
 def paths_of(paths: Sequence[str | Path]) -> list[Path]:

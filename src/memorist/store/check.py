@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
 
 from memorist.states import LIVING
-from memorist.store import payloads
+from memorist.store import audit, payloads
+from memorist.store.erasure import unfinished
+from memorist.store.freespace import dirty_pages
 from memorist.store.living import ALIVE, among
 
 QUERIES = (
@@ -50,6 +53,10 @@ QUERIES = (
         " AND NOT EXISTS (SELECT 1 FROM reply_rows s WHERE s.reply = r.reply)",
     ),
     (
+        "grant {} opens a cube of another owner",
+        "SELECT g.number FROM grants g JOIN granted USING (number) JOIN cubes c USING (row) WHERE c.owner != g.owner",
+    ),
+    (
         "reply {} of the log saw an episode of another owner, or a cube that is none",
         "SELECT r.reply FROM replies r JOIN reply_rows s USING (reply) JOIN cubes c USING (row)"
         " WHERE c.owner != r.owner OR c.origin != 'source'",
@@ -58,17 +65,17 @@ QUERIES = (
 SHOWN = 5
 
 
-def check(db: sqlite3.Connection, dimension: int) -> list[str]:
+def check(db: sqlite3.Connection, path: Path, dimension: int) -> list[str]:
     """Problems in words; empty when there are none."""
     try:
-        return problems_of(db, dimension)
+        return problems_of(db, path, dimension)
     except sqlite3.DatabaseError as error:
         if "malformed" not in str(error):
             raise
         return [f"the file is damaged: {error}"]
 
 
-def problems_of(db: sqlite3.Connection, dimension: int) -> list[str]:
+def problems_of(db: sqlite3.Connection, path: Path, dimension: int) -> list[str]:
     """As `check`, but damage may make SQLite itself give up."""
     damage = [text for (text,) in db.execute("PRAGMA integrity_check(20)") if text != "ok"]
     if damage:
@@ -93,4 +100,20 @@ def problems_of(db: sqlite3.Connection, dimension: int) -> list[str]:
         problems.append(
             f"{number} vectors lie beside that belong to no re-embedding; end it: memorist reembed --cancel"
         )
-    return problems
+    return problems + audit.problems(db) + left_over(db, path)
+
+
+def left_over(db: sqlite3.Connection, path: Path) -> list[str]:
+    """Where bytes of what was erased may be."""
+    if unfinished(db):
+        return ["an erase was ended before the file was rewritten, so its bytes may remain; run: memorist compact"]
+    log = path.with_name(path.name + "-wal")
+    if log.exists() and log.stat().st_size:  # the file is not yet what the database is
+        return []
+    try:
+        dirty = dirty_pages(db, path)
+    except ValueError as error:
+        return [f"the file is damaged: {error}"]
+    more = f" and {len(dirty) - 1} more" if len(dirty) > 1 else ""
+    told = "bytes of deleted records lie in page {}{} of the file, though nothing is there; run: memorist compact"
+    return [told.format(dirty[0], more)] if dirty else []

@@ -18,6 +18,7 @@ from memorist.cube import Cube, Kind, Scope, TimeSpan, Trust
 from memorist.models.embedder import Identity, Vectors
 from memorist.states import State, Verb
 from memorist.store.browsing import Browsing
+from memorist.store.governed import Governed, Removed
 from memorist.store.reply_log import ReplyLog
 
 Rows = npt.NDArray[np.int64]
@@ -74,6 +75,11 @@ class Stretch:
 
     turns: tuple[Turn, ...]
     stop: int
+
+
+SAW = "saw"
+"""The kind of link to what a model was shown when it wrote a cube, beside what the cube is about. The cube stands
+without it, but may repeat it: so it is erased with it, and is as private and as sensitive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,11 +370,12 @@ class Features:
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What `erase` removed, by table, and the texts whose bytes must now be nowhere."""
+    """What `erase` removed, by table, the texts whose bytes must now be nowhere, and what may be kept of it."""
 
     ids: tuple[str, ...]
     counts: Mapping[str, int]
     texts: tuple[str, ...]
+    removed: Removed
 
 
 @dataclass(frozen=True, slots=True)
@@ -428,7 +435,7 @@ class Searcher(Protocol):
         ...
 
 
-class Store(ReplyLog, Browsing, Protocol):
+class Store(ReplyLog, Browsing, Governed, Protocol):
     """Where cubes live."""
 
     def add(self, scope: Scope, drafts: Sequence[Draft], now: datetime, kinds: Sequence[str]) -> tuple[list[str], int]:
@@ -685,7 +692,11 @@ class Store(ReplyLog, Browsing, Protocol):
     def erase(self, scope: Scope, ids: Sequence[str], kinds: Sequence[str]) -> Erased:
         """Destroy episodes, their versions and everything derived from them; running jobs of the owner start anew. The
         bytes are gone after `compact`. Of what is derived, only cubes that are not text can be named: the others would
-        be made again. Raises NotFound or StateError, then nothing is changed."""
+        be made again. What is frozen is under a legal hold. Raises NotFound or StateError; then nothing is changed."""
+        ...
+
+    def finish_erasing(self) -> bool:
+        """Rewrite the files when an erase was ended before it did; False when others kept that from being done."""
         ...
 
     def compact(self, texts: Sequence[str]) -> int:

@@ -14,17 +14,19 @@ from typing import Any
 import numpy as np
 
 from memorist.cube import SOURCE, Cube, Scope
-from memorist.errors import EmbedderMismatch, NotFound, StateError, brief
+from memorist.errors import EmbedderMismatch, NotFound, StateError, StoreBusy, StoreFull, StoreReadOnly, brief
 from memorist.models.embedder import Identity, Vectors
 from memorist.states import CHANGEABLE, Verb, unchangeable
 from memorist.store import (
     access,
     archive,
+    audit,
     browse,
     composing,
     derived,
     erasure,
     extractions,
+    grants,
     jobs,
     life,
     payloads,
@@ -39,6 +41,7 @@ from memorist.store import (
 from memorist.store.browsing import Day, Relation, Share
 from memorist.store.check import check
 from memorist.store.connection import Database, copy_whole
+from memorist.store.governing import Governing, name_store
 from memorist.store.header import set_header
 from memorist.store.index import OwnerIndex
 from memorist.store.living import ALIVE
@@ -70,7 +73,16 @@ from memorist.store.protocol import (
     Unorganised,
 )
 from memorist.store.reply_log import Exchange, Spent
-from memorist.store.rows import HEADER, cube_of, dimension_of, dump_times, fetch_in, next_revision, next_row
+from memorist.store.rows import (
+    HEADER,
+    cube_of,
+    dimension_of,
+    dump_times,
+    fetch_in,
+    next_revision,
+    next_row,
+    owner_of,
+)
 from memorist.store.search import IndexSearcher
 from memorist.store.select import filtered, narrowed, visible
 
@@ -84,7 +96,7 @@ VALUES (?, ?, ?, ?, ?, 'text', ?, 'generated', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 
 """
 
 
-class SQLiteStore:
+class SQLiteStore(Governing):
     """See `memorist.store.protocol.Store`."""
 
     def __init__(self, path: Path) -> None:
@@ -111,6 +123,8 @@ class SQLiteStore:
                 elif back := snapshots.brought_back(db, owner, draft.id, now, revision):
                     added.append(draft.id)
                     rows.append(back)
+            if added:
+                audit.recorded(db, owner, "add", episodes=len(added), ids=audit.digest_of(added))
             return added, jobs.create(db, owner, kinds, rows) if rows else 0
 
     def index(self, job: Job, vectors: Mapping[int, Vectors], organised: Organised, now: datetime) -> bool:
@@ -240,6 +254,8 @@ class SQLiteStore:
                 if back is None:
                     raise StateError(f"{old} already was updated to this text at this time")
                 row = back
+            grants.carry_over(db, found["row"], row)
+            audit.recorded(db, owner, "update")
             touched = derived.close_over(db, [found["row"]], revision)
             life.release(db, owner, life.over(db, [found["row"]]), now, kinds)
             jobs.create(db, owner, kinds, [row, *touched])
@@ -253,6 +269,7 @@ class SQLiteStore:
             for header in found:
                 life.demand(db, header, verb)
             life.move(db, owner, [int(header["row"]) for header in found], verb, now, kinds)
+            audit.recorded(db, owner, verb, cubes=len(found))
 
     def describe(self, scope: Scope, ids: Sequence[str], change: HeaderChange, now: datetime) -> None:
         """Set fields of the header of cubes."""
@@ -265,6 +282,7 @@ class SQLiteStore:
                 if header["state"] == "frozen":
                     raise unchangeable(header["id"], "frozen", "be described anew")
             set_header(db, [int(header["row"]) for header in found], change, now, next_revision(db, owner))
+            audit.recorded(db, owner, "describe", cubes=len(found))
 
     def expire(self, scope: Scope, now: datetime, kinds: Sequence[str]) -> int:
         """Move what has ended to `expired`."""
@@ -276,6 +294,7 @@ class SQLiteStore:
             rows = life.ended(db, owner, now)
             if rows:
                 life.move(db, owner, rows, "expire", now, kinds)
+                audit.recorded(db, owner, "expire", cubes=len(rows))
             return len(rows)
 
     def compose(self, scope: Scope, composition: Composition, now: datetime, kinds: Sequence[str]) -> None:
@@ -359,12 +378,13 @@ class SQLiteStore:
             for header in found:
                 refuse_derived(header, "erase")
             rows = [int(header["row"]) for header in found]
-            life.refuse_held(db, erasure.closure(db, rows), "be erased")
+            life.refuse_held(db, erasure.closure(db, rows), "be erased: it is under a legal hold")
             revision = next_revision(db, owner)
             erased, touched = erasure.erase(db, owner, rows)
             derived.changed(db, touched, revision)
             if touched:
                 jobs.create(db, owner, kinds, touched)
+            self._indexes.pop(owner, None)  # what is in memory goes as well
             return erased
 
     def undo(self, scope: Scope, id: str, now: datetime) -> None:
@@ -376,6 +396,7 @@ class SQLiteStore:
                 raise StateError(f"{id} is an episode; to change it use update, to hide it forget")
             if found["state"] not in CHANGEABLE:
                 raise unchangeable(id, found["state"], "be undone")
+            audit.recorded(db, owner, "undo", origin=found["origin"])
             if found["origin"] == life.COMPOSED:
                 composing.undo(db, owner, int(found["row"]), now, (INDEX,))
             else:
@@ -386,6 +407,16 @@ class SQLiteStore:
         with self._database.alone() as db:
             erasure.compact(db)
             return erasure.remnants(db, self.path, texts)
+
+    def finish_erasing(self) -> bool:
+        """Rewrite the file when an erase was ended before it did; False when others kept that from being done."""
+        try:
+            with self._database.alone() as db:
+                if erasure.unfinished(db):
+                    erasure.compact(db, patience=1.0)
+        except (StoreBusy, StoreReadOnly, StoreFull):
+            return False
+        return True
 
     # Reading
 
@@ -599,6 +630,7 @@ class SQLiteStore:
         """Keep a server's key under the SHA-256 of its secret."""
         with self._database.writing() as db:
             access.add_key(db, key, digest)
+            audit.record(db, "key", key.tenant, key.user, key=key.id, rights=list(key.rights))
 
     def all_keys(self) -> list[Key]:
         """All keys, oldest first, revoked ones too."""
@@ -613,7 +645,10 @@ class SQLiteStore:
     def revoke_key(self, id: str, now: datetime) -> bool:
         """End a key."""
         with self._database.writing() as db:
-            return access.revoke_key(db, id, now)
+            ended = access.revoke_key(db, id, now)
+            if ended:
+                audit.record(db, "end key", key=id)
+            return ended
 
     def attempt(self, key: str, name: str, digest: str, now: datetime) -> Attempt:
         """Begin a request that may come again under this name, or find how the first one went."""
@@ -635,7 +670,7 @@ class SQLiteStore:
     def check(self) -> list[str]:
         """Everything that is not as it should be; empty when the store is sound."""
         with self._database.reading() as db:
-            return check(db, dimension_of(db))
+            return check(db, self.path, dimension_of(db))
 
     def embedder(self) -> Identity | None:
         """Whose vectors these are."""
@@ -649,6 +684,7 @@ class SQLiteStore:
             value = {"name": identity.name, "dimension": identity.dimension, "sha256": identity.sha256}
             with self._database.writing() as db:
                 db.execute("INSERT OR IGNORE INTO meta VALUES ('embedder', ?)", (json.dumps(value),))
+                name_store(db)
             found = self.embedder()
         if found != identity:
             raise EmbedderMismatch(
@@ -679,7 +715,10 @@ class SQLiteStore:
     def finish_reembedding(self, identity: Identity, anew: Sequence[str]) -> bool:
         """Put the new vectors in the place of the old; False while some are lacking."""
         with self._database.writing() as db:
-            return reembedding.finish(db, identity, anew)
+            finished = reembedding.finish(db, identity, anew)
+            if finished:
+                audit.record(db, "reembed", embedder=identity.name)
+            return finished
 
     def cancel_reembedding(self) -> bool:
         """Drop the vectors beside; False when there was nothing to cancel."""
@@ -697,6 +736,8 @@ class SQLiteStore:
         """A consistent copy while others go on; it appears under its name only when whole."""
         with self._database.writing() as db:
             db.execute("INSERT OR REPLACE INTO backups VALUES (?, ?)", (str(path.resolve()), micros(now)))
+            name_store(db)  # the copy must know what is erased here later
+            audit.record(db, "backup", path=str(path.resolve()))
         with self._database.translated():
             copy_whole(self._database.connection(), path)
 
@@ -708,23 +749,14 @@ class SQLiteStore:
     def restore(self, records: Iterable[Mapping[str, Any]], kinds: Sequence[str]) -> int:
         """Add dumped records in one transaction; returns the number of cubes that were new."""
         with self._database.writing() as db:
-            return archive.restore(db, records, kinds)
+            new = archive.restore(db, records, kinds)
+            audit.record(db, "import", episodes=new)
+            return new
 
     def close(self) -> None:
         """Let go of the file and of what was cached."""
         self._indexes.clear()
         self._database.close()
-
-
-def owner_of(db: sqlite3.Connection, scope: Scope, *, create: bool) -> int:
-    """The number of (tenant, user); 0, which owns nothing, when it is not known and not to be created."""
-    key = (scope.tenant, scope.user)
-    found = db.execute("SELECT owner FROM owners WHERE tenant = ? AND user = ?", key).fetchone()
-    if found:
-        return int(found[0])
-    if not create:
-        return 0
-    return int(db.execute("INSERT INTO owners (tenant, user) VALUES (?, ?)", key).lastrowid or 0)
 
 
 def insert_episode(

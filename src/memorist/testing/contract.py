@@ -83,6 +83,7 @@ class StoreContract(
 
         yield make
         for store in opened:
+            assert store.finish_erasing()
             assert store.check() == []
             store.close()
 
