@@ -105,8 +105,9 @@ def set_(
 def run(*name: Name, options: ScopeOptions = ScopeOptions()) -> int:
     """Do what is due now, or the entries named whether due or not.
 
-    memorist work does it as it comes. Exit code 1 when something could not be
-    done; it is tried again later, and memorist jobs shows why.
+    To be called now and then; memorist work does it, too. Exit code 1 when
+    something could not be done; it is tried again later, and memorist jobs
+    shows why.
 
     For example:
 
