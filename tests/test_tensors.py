@@ -3,7 +3,7 @@
 import io
 import json
 import math
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 import pytest
 import torch
@@ -13,6 +13,7 @@ from memorist import Memory
 from memorist.bench.cubes import Plan, run
 from memorist.cli import main
 from memorist.errors import InputError, ModelMismatch, NotFound, StateError
+from memorist.lifecycle.key_values import KeyValueMover, bytes_of_token
 from memorist.lifecycle.tensors import Making
 from memorist.neural.continuation import continued
 from memorist.neural.distil import loss_of
@@ -317,3 +318,35 @@ def test_the_commands(memory, ana, ids, tiny, tmp_path, capsys):
     ):
         assert run_command("cube", "migrate", *wrong)[0] == 2
     assert run_command("cube", "migrate", "ep-none", "--to", "activation", "--model", tiny)[0] == 3
+
+
+def test_the_schedule_makes_keys_and_values_of_what_is_often_recalled_and_drops_them_again(tmp_path, tiny):
+    now = [AT]
+    with Memory.open(tmp_path / "m.db", embedder=HashEmbedder(), clock=lambda: now[0]) as memory:
+        ana = memory.scope(user="ana")
+        ids = [ana.add(text, at=AT).ids[0] for text in SAID]
+        memory.movers.append(KeyValueMover(memory.scope, str(tiny)))
+        (first,) = ana.schedule.run(["migration"])
+        assert first.told == "keys and values: 0 made, 0 dropped"
+        for _ in range(5):
+            ana.search("spare key blue pot", k=1)
+        memory.flush()
+        (ran,) = ana.schedule.run(["migration"])
+        assert ran.told == "keys and values: 1 made, 0 dropped"
+        (made,) = ana.list(origin="kv")
+        assert made.episodes == (ids[0],)
+        (again,) = ana.schedule.run(["migration"])
+        assert again.told == "keys and values: 0 made, 0 dropped"
+        now[0] += timedelta(days=3650)
+        (late,) = ana.schedule.run(["migration"])
+        assert late.told == "keys and values: 0 made, 1 dropped"
+        assert ana.get(made.id).state == "archived"
+        assert ana.get(ids[0]).state == "activated"
+
+
+def test_what_a_token_takes_is_what_the_file_has(ana, ids, tiny):
+    made = ana.tensors.migrate(ids[:1], to="activation", model=str(tiny))
+    mover = KeyValueMover(lambda **_: ana, str(tiny))
+    size = bytes_of_token(local_torch(str(tiny))) * made.meta["tokens"]
+    assert size <= ana.tensors.size(made.id) <= size + 4_000
+    assert mover.cost(ana.get(ids[0])).saved > 0

@@ -7,8 +7,8 @@ share that its sitting (its session between silences) has in them, the last reca
     importance = own / best own + 2 · sitting / best sitting + 0.3 · min(words, 40) / 40
 
 where own = Σ 0.4^age / (10 + rank) over the ten best hits of the last three recalls, and sitting is the sum of own over
-its turns. The weights were chosen on one conversation of LoCoMo; docs/results/scheduler.md has the comparison with the
-rule of the specification, LRU and FIFO.
+its turns. The weights were chosen with LoCoMo in sight; docs/results/scheduler.md has the comparison with the rule
+of the specification, LRU and FIFO.
 """
 
 from __future__ import annotations
