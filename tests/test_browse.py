@@ -66,7 +66,7 @@ def test_the_same_over_http_with_the_rights_of_the_key(memory):
     memory.scope(tenant="other", user="Ana").add("I live in Prague.", at="2023-01-01")
     asked = client(memory, Scope("acme"))
     who = asked.get("/v1/caller").json()
-    assert (who["tenant"], who["user"], who["rights"]) == ("acme", "", ["read", "write", "erase"])
+    assert (who["tenant"], who["user"], who["rights"]) == ("acme", "", ["read", "write", "erase", "reveal"])
     days = asked.get("/v1/days", params={"user": "Ana"}).json()
     assert (days["total"], [day["start"][:10] for day in days["items"]]) == (2, ["2024-01-01", "2023-01-01"])
     (page,) = asked.get("/v1/memories", params={"user": "Ana", "skip": 1}).json()["items"]

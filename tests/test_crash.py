@@ -97,6 +97,8 @@ def test_add(workers: Workers, tmp_path: Path, task: object, span: int, writers:
             acknowledged = {seed: set() for seed in range(writers)}
         children = [workers.start(task, path, seed, kill * span) for seed in range(writers)]
         children[0].ready()
+        if kill % 5 == 4:  # a slow machine must not get away with never having acknowledged anything
+            children[0].busy()
         time.sleep(chance.uniform(0, LONGEST_WORK))
         for seed, child in enumerate(children):
             child.kill()

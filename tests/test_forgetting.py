@@ -35,6 +35,7 @@ NOT_OF_A_CUBE = {
     "grants": "who may use a memory; the cubes are in `granted`",
     "audit": "what was done, without what was remembered",
     "backups": "names of files",
+    "schedule": "what is done by itself, and how often",
     "payloads": "a trigger removes them with their last cube",
 }
 """Tables without a cascading reference to a cube, and why nothing of an erased memory stays in them."""

@@ -223,6 +223,14 @@ class Child:
             time.sleep(0.0005)
         return self
 
+    def busy(self) -> Child:
+        """Wait until it has acknowledged something."""
+        deadline = time.monotonic() + 60
+        while not self.acks():
+            assert time.monotonic() < deadline, "the child acknowledges nothing"
+            time.sleep(0.002)
+        return self
+
     def kill(self) -> None:
         """kill -9, and wait for its end."""
         os.kill(self.pid, 9)

@@ -113,7 +113,8 @@ class Tensors:
         from memorist.neural.primed import Primed
 
         loaded = model_of(model)
-        cubes = self._current(ids_of(id))
+        named = {cube.id: cube for cube in self._current(ids_of(id))}
+        cubes = [named[one] for one in ([id] if isinstance(id, str) else id)]  # twice the same counts twice
         for cube in cubes:
             if cube.kind != "parameter":
                 raise InputError(f"{cube.id} is {cube.kind}; make it an adapter first: migrate(to='parameter')")

@@ -35,7 +35,7 @@ class Caller:
         """The memory that is asked for: another user's, for a key of one user, is what that one has shared.
 
         What is sensitive is masked for a key without the right to reveal it. The audit log names the key. Raises
-        Refused when the key is bound to another agent.
+        Refused when the key is bound to another agent, or to a user with whom that other one has shared nothing.
         """
         ACTOR.set(self.id)
         others = bool(self.user and user and user != self.user)
@@ -45,6 +45,9 @@ class Caller:
         own = "" if others else session
         scoped = memory.scope(tenant=self.tenant, user=self.user or user, agent=mine, session=own)
         if others:
+            if not any(grant.scope.user == user for grant in scoped.rights.received()):
+                about = f"this key is bound to one user, with whom {user!r:.80} shares nothing"
+                raise Refused(403, "wrong-scope", about)
             scoped = scoped.shared_by(user, agent=agent, session=session)
         return scoped if "reveal" in self.rights else scoped.masked()
 
