@@ -7,6 +7,8 @@ import shutil
 import sqlite3
 import sys
 import time
+from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +30,7 @@ def diagnose(store: Store, embedder: Embedder, uncounted: str | None = None) -> 
     place = store.path if isinstance(store, SQLiteStore) else None
     if uncounted:
         checks.append(Check("Usage", False, uncounted, "make the store writable; what waits is then counted"))
-    return [*checks, soundness(store), pending(store), language_models(place)]
+    return [*checks, soundness(store), pending(store), language_models(place), extras()]
 
 
 def python() -> Check:
@@ -89,6 +91,25 @@ def pending(store: Store) -> Check:
     reasons = [job.reason for job in jobs if job.reason]
     detail = f"{len(jobs)} pending" + (f"; the last failed: {reasons[-1]}" if reasons else "")
     return Check("Jobs", not reasons, detail, "they are taken up again by the next add or search")
+
+
+EXTRAS: Mapping[str, tuple[str, str]] = {
+    "graph": ("spacy", "facts by grammar, for the recipe hipporag2"),
+    "local": ("xllamacpp", "language models on this machine"),
+    "remote": ("pydantic_ai", "language models behind an endpoint"),
+    "neural": ("torch", "keys and values, adapters"),
+    "serve": ("fastapi", "HTTP, MCP, the page"),
+    "postgres": ("psycopg", "a store on PostgreSQL"),
+}
+"""What can be installed beside: what shows that it is here, and what it is for."""
+
+
+def extras() -> Check:
+    """What is installed beside the core; none of it is needed."""
+    missing = {name: use for name, (module, use) in EXTRAS.items() if find_spec(module) is None}
+    here = ", ".join(name for name in EXTRAS if name not in missing) or "none"
+    rest = "".join(f"; for {use}: pip install 'memorist[{name}]'" for name, use in missing.items())
+    return Check("Extras", True, here + rest)
 
 
 def language_models(store: Path | None) -> Check:

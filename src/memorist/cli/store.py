@@ -213,7 +213,7 @@ def doctor(*, options: StoreOptions = StoreOptions()) -> int:
 
 def checks_of(options: StoreOptions) -> list[Check]:
     """The doctor's report; without a store, or with one that does not open, of the machine alone."""
-    from memorist.doctor import language_models, python, sqlite, weights
+    from memorist.doctor import extras, language_models, python, sqlite, weights
     from memorist.memory import path_of
     from memorist.models.minilm import MiniLM
     from memorist.results import Check
@@ -226,7 +226,7 @@ def checks_of(options: StoreOptions) -> list[Check]:
         store = Check("Store", True, f"none yet at {place}; the first memorist add creates it")
     except StoreError as error:
         store = Check("Store", False, str(error), "name another with --store, or restore a backup")
-    return [python(), sqlite(), weights(MiniLM()), store, language_models(path_of(place))]
+    return [python(), sqlite(), weights(MiniLM()), store, language_models(path_of(place)), extras()]
 
 
 def scopes(*, options: StoreOptions = StoreOptions()) -> int:
