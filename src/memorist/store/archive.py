@@ -15,7 +15,8 @@ from memorist.errors import InputError
 from memorist.sources.message import check_text, flat
 from memorist.store import jobs, replies
 from memorist.store.moments import moment
-from memorist.store.rows import next_row
+from memorist.store.rows import next_rows
+from memorist.store.scoped import each_tenant, enter, owner_of, stream
 
 CUBE = (
     *("id", "agent", "session", "kind", "origin", "state", "trust", "role", "speaker", "source", "text", "meta"),
@@ -40,6 +41,13 @@ def dump(db: sqlite3.Connection) -> Iterator[dict[str, Any]]:
     """
     found = db.execute("SELECT value FROM meta WHERE name = 'embedder'").fetchone()
     yield {"record": "embedder", "identity": json.loads(found[0]) if found else None}
+    for _ in each_tenant(db):
+        yield from dump_episodes(db)
+        yield from replies.dump(db)
+
+
+def dump_episodes(db: sqlite3.Connection) -> Iterator[dict[str, Any]]:
+    """Each episode in order of arrival."""
     columns = ", ".join(f"c.{name}" for name in CUBE)
     features = ", ".join(f"f.{name}" for name in FEATURES)
     sql = (
@@ -47,7 +55,7 @@ def dump(db: sqlite3.Connection) -> Iterator[dict[str, Any]]:
         " FROM cubes c JOIN owners o USING (owner) JOIN features f ON f.row = c.row"
         " WHERE c.origin = 'source' ORDER BY c.row"
     )
-    for tenant, user, replaces, row, *values in db.execute(sql):
+    for tenant, user, replaces, row, *values in stream(db, sql):
         record = {"record": "episode", "tenant": tenant, "user": user, "replaces": replaces}
         record |= dict(zip(CUBE, values))
         record["meta"], record["times"] = json.loads(record["meta"]), json.loads(record["times"])
@@ -57,7 +65,6 @@ def dump(db: sqlite3.Connection) -> Iterator[dict[str, Any]]:
         happened = db.execute("SELECT at, what FROM events WHERE row = ? ORDER BY event", (row,)).fetchall()
         record["events"] = [list(event) for event in happened]
         yield record
-    yield from replies.dump(db)
 
 
 def restore(db: sqlite3.Connection, records: Iterable[Mapping[str, Any]], kinds: Sequence[str]) -> int:
@@ -65,7 +72,7 @@ def restore(db: sqlite3.Connection, records: Iterable[Mapping[str, Any]], kinds:
     mine = db.execute("SELECT value FROM meta WHERE name = 'embedder'").fetchone()
     dimension = json.loads(mine[0])["dimension"] if mine else 0
     same, new = False, 0
-    touched: dict[int, list[int]] = {}
+    touched: dict[tuple[str, int], list[int]] = {}
     for number, record in enumerate(records, 1):
         try:
             if record["record"] == "embedder":
@@ -74,14 +81,15 @@ def restore(db: sqlite3.Connection, records: Iterable[Mapping[str, Any]], kinds:
                 inspect(record, dimension if same else 0)
                 owner, row = insert(db, record, same)
                 if row:
-                    touched.setdefault(owner, []).append(row)
+                    touched.setdefault((record["tenant"], owner), []).append(row)
                     new += 1
             elif record["record"] == "reply":
                 replies.restore(db, record)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             what = f"{type(error).__name__}: {error}"
             raise InputError(f"record {number} of the archive is broken ({what}); nothing was imported") from error
-    for owner, rows in touched.items():
+    for (tenant, owner), rows in touched.items():
+        enter(db, tenant)
         for start in range(0, len(rows), 512):
             jobs.create(db, owner, kinds, rows[start : start + 512])
     return new
@@ -121,13 +129,12 @@ def demand(holds: bool, name: str) -> None:
 
 def insert(db: sqlite3.Connection, record: Mapping[str, Any], with_vector: bool) -> tuple[int, int]:
     """One episode; the row is 0 when its id is there already."""
-    key = (record["tenant"], record["user"])
-    db.execute("INSERT OR IGNORE INTO owners (tenant, user) VALUES (?, ?)", key)
-    sql = "UPDATE owners SET revision = revision + 1 WHERE tenant = ? AND user = ? RETURNING owner, revision"
-    ((owner, revision),) = db.execute(sql, key).fetchall()
+    owner = owner_of(db, Scope(record["tenant"], record["user"]), create=True)
+    sql = "UPDATE owners SET revision = revision + 1 WHERE owner = ? RETURNING revision"
+    ((revision,),) = db.execute(sql, (owner,)).fetchall()
     if db.execute("SELECT 1 FROM cubes WHERE id = ?", (record["id"],)).fetchone():
         return owner, 0
-    row = next_row(db)
+    (row,) = next_rows(db, 1)
     replaced, position = None, row
     if record["replaces"] is not None:
         sql = "SELECT row, position FROM cubes WHERE id = ? AND owner = ?"

@@ -98,7 +98,7 @@ COPIED = (
 def keep_version(db: sqlite3.Connection, row: int, id: str, at: int, known: int, revision: int) -> None:
     """Copy a cube, its lineage and its links to a row that ends `at` (as is `known` since), and that it replaces."""
     names = ", ".join(COPIED)
-    (before,) = db.execute("SELECT COUNT(*) FROM cubes WHERE id GLOB ? || '.*'", (id,)).fetchone()
+    (before,) = db.execute("SELECT COUNT(*) FROM cubes WHERE id > ? AND id < ?", (f"{id}.", f"{id}/")).fetchone()
     copy = db.execute(
         f"INSERT INTO cubes (id, {names}, valid_to, superseded_at, revision)"
         f" SELECT ?, {names}, MAX(valid_from, ?), MAX(recorded_at, ?), ? FROM cubes WHERE row = ?",

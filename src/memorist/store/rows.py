@@ -60,10 +60,13 @@ def cube_of(row: Sequence[Any], scope: Scope, episodes: tuple[str, ...]) -> Cube
     )
 
 
-def next_row(db: sqlite3.Connection) -> int:
-    """A row above all that ever were: rows rise in the order of arrival."""
+def next_rows(db: sqlite3.Connection, count: int) -> Sequence[int]:
+    """Rows above all that ever were: an owner's rise in the order of arrival. Those not used may be given again."""
+    if not isinstance(db, sqlite3.Connection):
+        return db.numbers("cubes", count)
     found = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'cubes'").fetchone()
-    return int(found[0]) + 1 if found else 1
+    first = int(found[0]) + 1 if found else 1
+    return range(first, first + count)
 
 
 @lru_cache(maxsize=4096)
@@ -81,7 +84,10 @@ def fetch_in(db: sqlite3.Connection, sql: str, values: Sequence[Any], *before: A
     """All rows of `sql`, whose `{}` is filled with a placeholder for each value."""
     found: list[Any] = []
     for chunk in in_chunks(values):
-        found += db.execute(sql.format(", ".join("?" * len(chunk))), (*before, *chunk)).fetchall()
+        if isinstance(db, sqlite3.Connection):
+            found += db.execute(sql.format(", ".join("?" * len(chunk))), (*before, *chunk)).fetchall()
+        else:  # one array, so that the statement is planned once
+            found += db.execute(sql, (*before, list(chunk))).fetchall()
     return found
 
 

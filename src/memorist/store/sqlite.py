@@ -7,16 +7,17 @@ import sqlite3
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from memorist.cube import SOURCE, Cube, Scope
 from memorist.errors import EmbedderMismatch, NotFound, StateError, brief
 from memorist.models.embedder import Identity, Vectors
-from memorist.store import access, archive, derived, erasure, extractions, jobs, reembedding, refresh, replies, turns
+from memorist.store import access, archive, copying, derived, erasure, extractions, jobs, reembedding, refresh, replies, turns
 from memorist.store.check import check
 from memorist.store.connection import Database, copy_whole
 from memorist.store.index import OwnerIndex
@@ -41,7 +42,8 @@ from memorist.store.protocol import (
     Unorganised,
 )
 from memorist.store.reply_log import Exchange, Spent
-from memorist.store.rows import HEADER, cube_of, dimension_of, dump_times, fetch_in, next_row
+from memorist.store.rows import HEADER, cube_of, dimension_of, dump_times, fetch_in, next_rows
+from memorist.store.scoped import enter, owner_of
 from memorist.store.search import IndexSearcher
 from memorist.store.select import filtered, narrowed, visible
 
@@ -51,16 +53,32 @@ CACHED_EPISODES = 2_000_000
 INSERT_CUBE = """
 INSERT INTO cubes (row, id, owner, agent, session, kind, origin, state, trust, role, speaker, source, text,
   meta, times, at, position, valid_from, recorded_at, replaces, revision)
-VALUES (?, ?, ?, ?, ?, 'text', ?, 'active', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
+VALUES (?, ?, ?, ?, ?, 'text', ?, 'active', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
 """
 
 
-class SQLiteStore:
-    """See `memorist.store.protocol.Store`."""
+class Transactions(Protocol):
+    """Where a store's rooms find their tables."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._database = Database(path)
+    def reading(self) -> AbstractContextManager[sqlite3.Connection]:
+        """A transaction that sees one state of the store, or the thread's own when it is inside one."""
+        ...
+
+    def writing(self) -> AbstractContextManager[sqlite3.Connection]:
+        """A transaction that is durable when the block ends, or undone if it raises."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what is open."""
+        ...
+
+
+class TableStore:
+    """What stores of tables do alike; see `memorist.store.protocol.Store`. `place` is named in messages."""
+
+    def __init__(self, database: Transactions, place: str) -> None:
+        self.place = place
+        self._database = database
         self._indexes: OrderedDict[int, OwnerIndex] = OrderedDict()
         self._refreshing = threading.RLock()
 
@@ -71,22 +89,23 @@ class SQLiteStore:
         with self._database.writing() as db:
             owner = owner_of(db, scope, create=True)
             revision = next_revision(db, owner)
-            row = next_row(db)
             added: list[str] = []
             rows: list[int] = []
+            free = iter(next_rows(db, len(drafts)))
+            row = next(free, 0)
             for draft in drafts:
                 if insert_episode(db, draft, owner, row, row, None, now, revision):
                     added.append(draft.id)
                     rows.append(row)
-                    row += 1
+                    row = next(free, 0)
             return added, jobs.create(db, owner, kinds, rows) if rows else 0
 
     def index(self, job: Job, vectors: Mapping[int, Vectors], organised: Organised, now: datetime) -> bool:
         """Finish an index job: vectors by row, what organisers derived, and the job's end."""
         with self._database.writing() as db:
+            owner = owner_of(db, job.scope, create=False)
             if not jobs.held(db, job):
                 return False  # its lease ended, or what it is about was erased
-            owner = owner_of(db, job.scope, create=False)
             overtaken = jobs.overtaken(db, owner, job)
             revision = next_revision(db, owner)
             blobs = [(vector.astype(np.float16).tobytes(), row) for row, vector in vectors.items()]
@@ -105,18 +124,22 @@ class SQLiteStore:
             if not jobs.any_free(db, owner_of(db, scope, create=False), now, number, kind):
                 return None
         with self._database.writing() as db:
-            return jobs.claim(db, scope, owner_of(db, scope, create=False), now, number, kind)
+            # Index jobs are claimed side by side; an organiser's in turn, so its claimants queue.
+            owner = owner_of(db, scope, create=False, lock=kind != INDEX)
+            return jobs.claim(db, scope, owner, now, number, kind)
 
     def fail(
         self, job: Job, reason: str, *, failures: int = 0, not_before: datetime | None = None, dead: bool = False
     ) -> None:
         """Leave the job pending with its reason."""
         with self._database.writing() as db:
+            enter(db, job.scope.tenant)
             jobs.fail(db, job, reason, failures, not_before, dead)
 
     def renew(self, job: Job, now: datetime) -> bool:
         """Lengthen the caller's lease; False when the job is not the caller's any more."""
         with self._database.writing() as db:
+            enter(db, job.scope.tenant)
             return jobs.renew(db, job, now)
 
     def enqueue(self, scope: Scope, organiser: str, batch: int) -> int:
@@ -200,7 +223,7 @@ class SQLiteStore:
                 "UPDATE cubes SET valid_to = ?, superseded_at = ?, revision = ? WHERE row = ?",
                 (closed, learned, revision, found["row"]),
             )
-            row = next_row(db)
+            (row,) = next_rows(db, 1)
             if not insert_episode(db, draft, owner, row, found["position"], found["row"], now, revision):
                 raise StateError(f"{old} already was updated to this text at this time")
             touched = derived.close_over(db, [found["row"]], revision)
@@ -250,12 +273,6 @@ class SQLiteStore:
             if found["state"] != "active":
                 raise StateError(f"{id} is {found['state']} already")
             derived.undo(db, owner, int(found["row"]), now, next_revision(db, owner))
-
-    def compact(self, texts: Sequence[str]) -> int:
-        """Rewrite the file without free space; returns how many of the texts' bytes are still found."""
-        with self._database.alone() as db:
-            erasure.compact(db)
-            return erasure.remnants(db, self.path, texts)
 
     # Reading
 
@@ -447,11 +464,6 @@ class SQLiteStore:
 
     # The store as a whole
 
-    def check(self) -> list[str]:
-        """Everything that is not as it should be; empty when the store is sound."""
-        with self._database.reading() as db:
-            return check(db, dimension_of(db))
-
     def embedder(self) -> Identity | None:
         """Whose vectors these are."""
         with self._database.reading() as db:
@@ -467,7 +479,7 @@ class SQLiteStore:
             found = self.embedder()
         if found != identity:
             raise EmbedderMismatch(
-                f"{self.path} holds vectors of {describe(found)}, not of {describe(identity)}; open it with that"
+                f"{self.place} holds vectors of {describe(found)}, not of {describe(identity)}; open it with that"
                 " embedder, or change the store's: memorist reembed --embedder NAME (in Python: Memory.reembed)"
             )
 
@@ -508,13 +520,6 @@ class SQLiteStore:
         with self._database.reading() as db:
             return [Path(path) for (path,) in db.execute("SELECT path FROM backups ORDER BY path")]
 
-    def backup(self, path: Path, now: datetime) -> None:
-        """A consistent copy while others go on; it appears under its name only when whole."""
-        with self._database.writing() as db:
-            db.execute("INSERT OR REPLACE INTO backups VALUES (?, ?)", (str(path.resolve()), micros(now)))
-        with self._database.translated():
-            copy_whole(self._database.connection(), path)
-
     def dump(self) -> Iterator[dict[str, Any]]:
         """Every record of the store as plain data, in an order that `restore` accepts."""
         with self._database.reading() as db:
@@ -525,21 +530,45 @@ class SQLiteStore:
         with self._database.writing() as db:
             return archive.restore(db, records, kinds)
 
+    def copy_to(self, target: TableStore, progress: copying.Progress | None = None) -> dict[str, int]:
+        """Copy everything into an empty store, of the same kind or another; returns the number of rows by table.
+
+        Rows keep their numbers, and others may go on meanwhile. Raises StateError when the target is not empty.
+        """
+        with self._database.reading() as source, target._database.writing() as db:
+            return copying.copy(source, db, progress)
+
     def close(self) -> None:
-        """Let go of the file and of what was cached."""
+        """Let go of the database and of what was cached."""
         self._indexes.clear()
         self._database.close()
 
 
-def owner_of(db: sqlite3.Connection, scope: Scope, *, create: bool) -> int:
-    """The number of (tenant, user); 0, which owns nothing, when it is not known and not to be created."""
-    key = (scope.tenant, scope.user)
-    found = db.execute("SELECT owner FROM owners WHERE tenant = ? AND user = ?", key).fetchone()
-    if found:
-        return int(found[0])
-    if not create:
-        return 0
-    return int(db.execute("INSERT INTO owners (tenant, user) VALUES (?, ?)", key).lastrowid or 0)
+class SQLiteStore(TableStore):
+    """The store in one SQLite file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = Database(path)
+        super().__init__(self._file, str(path))
+
+    def compact(self, texts: Sequence[str]) -> int:
+        """Rewrite the file without free space; returns how many of the texts' bytes are still found."""
+        with self._file.alone() as db:
+            erasure.compact(db)
+            return erasure.remnants(db, self.path, texts)
+
+    def check(self) -> list[str]:
+        """Everything that is not as it should be; empty when the store is sound."""
+        with self._database.reading() as db:
+            return check(db, dimension_of(db))
+
+    def backup(self, path: Path, now: datetime) -> None:
+        """A consistent copy while others go on; it appears under its name only when whole."""
+        with self._database.writing() as db:
+            db.execute("INSERT OR REPLACE INTO backups VALUES (?, ?)", (str(path.resolve()), micros(now)))
+        with self._file.translated():
+            copy_whole(self._file.connection(), path)
 
 
 def next_revision(db: sqlite3.Connection, owner: int) -> int:

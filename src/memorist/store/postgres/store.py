@@ -1,0 +1,84 @@
+"""The store on PostgreSQL, for many processes on many machines."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, closing
+from datetime import datetime
+from pathlib import Path
+from typing import cast
+
+from memorist.cube import Scope
+from memorist.store.check import broken_rules
+from memorist.store.moments import micros
+from memorist.store.postgres import rewrite
+from memorist.store.postgres.connection import Database
+from memorist.store.protocol import Erased
+from memorist.store.rows import dimension_of
+from memorist.store.sqlite import SQLiteStore, TableStore
+
+
+class Rooms:
+    """The database as the rooms see it: a session of ours speaks the part of sqlite3 that they use."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def reading(self) -> AbstractContextManager[sqlite3.Connection]:
+        """See `Database.reading`."""
+        return cast(AbstractContextManager[sqlite3.Connection], self._database.reading())
+
+    def writing(self) -> AbstractContextManager[sqlite3.Connection]:
+        """See `Database.writing`."""
+        return cast(AbstractContextManager[sqlite3.Connection], self._database.writing())
+
+    def close(self) -> None:
+        """See `Database.close`."""
+        self._database.close()
+
+
+class PostgresStore(TableStore):
+    """The store in one PostgreSQL database; see `memorist.store.protocol.Store`."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._server = Database(url)
+        self._to_rewrite: set[str] = set()
+        super().__init__(Rooms(self._server), self._server.place)
+
+    def erase(self, scope: Scope, ids: Sequence[str], kinds: Sequence[str]) -> Erased:
+        """As for every store; `compact` then knows whose tables to rewrite."""
+        erased = super().erase(scope, ids, kinds)
+        self._to_rewrite.add(scope.tenant)
+        return erased
+
+    def compact(self, texts: Sequence[str]) -> int:
+        """Rewrite the tables without dead rows: those of the tenants that this process has erased from, or all.
+
+        Returns how many of the texts' bytes are still found in the tables' files, where the user may read them
+        (pg_read_server_files), else 0. The server's log has them until it is recycled, backups until they are deleted.
+        """
+        tenants = list(self._to_rewrite) if texts else []
+        with self._server.alone() as connection:
+            rewritten = rewrite.rewrite(connection, tenants)
+            self._to_rewrite.difference_update(tenants or self._to_rewrite.copy())
+            return rewrite.remnants(connection, rewritten, texts)
+
+    def check(self) -> list[str]:
+        """Everything that is not as it should be."""
+        with self._database.reading() as db:
+            return broken_rules(db, dimension_of(db))
+
+    def backup(self, path: Path, now: datetime) -> None:
+        """A consistent copy while others go on, as an SQLite store. For a server's own backups see the guide."""
+        with self._database.writing() as db:
+            db.execute("INSERT OR REPLACE INTO backups (path, at) VALUES (?, ?)", (str(path.resolve()), micros(now)))
+        partial = path.with_name(path.name + ".partial")
+        partial.unlink(missing_ok=True)  # of one that was killed
+        try:
+            with closing(SQLiteStore(partial)) as copy:
+                self.copy_to(copy)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)

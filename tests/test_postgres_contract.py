@@ -1,0 +1,29 @@
+"""The store contract, for PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from postgres_server import Server
+
+from memorist.store.postgres.store import PostgresStore
+
+pytest.register_assert_rewrite("memorist.testing.contract")
+
+from memorist.testing.contract import StoreContract  # noqa: E402
+
+
+class TestPostgresStore(StoreContract):
+    @pytest.fixture
+    def make_store(self, server: Server) -> Iterator[Callable[..., PostgresStore]]:
+        places: dict[str, str] = {}
+
+        def make(name: str = "one") -> PostgresStore:
+            if name not in places:
+                places[name] = server.fresh()
+            return PostgresStore(places[name])
+
+        yield make
+        for place in places.values():
+            server.give_back(place)
