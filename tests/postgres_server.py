@@ -49,7 +49,9 @@ class Server:
             self.port = free.getsockname()[1]
         if self.user:
             os.chown(self.folder, pwd.getpwnam(self.user).pw_uid, -1)
-        self._run("initdb", "--no-sync", "-U", "memorist", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-D", self.data)
+        self._run(
+            "initdb", "--no-sync", "-U", "memorist", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-D", self.data
+        )
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
 
@@ -59,7 +61,12 @@ class Server:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        settings = [*self.options, f"port={self.port}", "listen_addresses=127.0.0.1", f"unix_socket_directories={self.folder}"]
+        settings = [
+            *self.options,
+            f"port={self.port}",
+            "listen_addresses=127.0.0.1",
+            f"unix_socket_directories={self.folder}",
+        ]
         command = [str(self.bin / "postgres"), "-D", self.data, *(f"-c{one}" for one in settings)]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from postgres_server import Server
 
 from memorist.store.postgres.store import PostgresStore
+from postgres_server import Server
 
 pytest.register_assert_rewrite("memorist.testing.contract")
 

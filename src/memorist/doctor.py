@@ -15,7 +15,7 @@ from memorist.errors import MemoristError
 from memorist.models.embedder import Embedder
 from memorist.results import Check
 from memorist.store.protocol import Store
-from memorist.store.sqlite import SQLiteStore
+from memorist.store.sqlite import SQLiteStore, TableStore
 
 LEAST_FREE = 1 << 30
 
@@ -25,6 +25,8 @@ def diagnose(store: Store, embedder: Embedder) -> list[Check]:
     checks = [python(), sqlite(), weights(embedder)]
     if isinstance(store, SQLiteStore):
         checks.append(disk(store))
+    elif isinstance(store, TableStore):
+        checks.append(server(store))
     place = store.path if isinstance(store, SQLiteStore) else None
     return [*checks, soundness(store), pending(store), language_models(place)]
 
@@ -70,6 +72,12 @@ def disk(store: SQLiteStore) -> Check:
         f"{free / 1e9:.1f} GB free, store {size / 1e6:.1f} MB",
         "free some space: erase and migrations need room for a copy of the store",
     )
+
+
+def server(store: TableStore) -> Check:
+    """The server behind the store."""
+    problem, told = store.about()
+    return Check("Server", not problem, told, problem)
 
 
 def soundness(store: Store) -> Check:

@@ -66,6 +66,7 @@ from memorist.results import (
 )
 from memorist.sources import FileOptions, from_document, from_messages, read, split_long
 from memorist.sources.checked import checked
+from memorist.store.opening import is_server, open_store
 from memorist.store.protocol import INDEX, Job, Reembedding, Rows, Searcher, Selection, Store
 from memorist.store.reply_log import Spent, together
 from memorist.store.sqlite import SQLiteStore
@@ -122,7 +123,7 @@ class Memory:
         reranker: Reranker | str | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
     ) -> Memory:
-        """Open the file, or create it.
+        """Open the file, or create it; or the database that an address like postgresql://user@host/name tells.
 
         `embedder` is "minilm" (the default), "static" (far faster, less found) or an object of your own; a
         store remembers whose vectors it holds, so one made with ours needs no naming again. `model` is the language
@@ -132,20 +133,21 @@ class Memory:
         Raises NotAStore, StoreTooNew, StoreReadOnly, StoreFull, StoreBusy, EmbedderMismatch, or InputError for a
         wrong path or recipe; the file is then untouched.
         """
-        chosen, reader = recipe_named(recipe), model_named(model, path_of(path))
+        file = None if is_server(path) else path_of(path)
+        chosen, reader = recipe_named(recipe), model_named(model, file)
         if reranker is not None:
             judge = reranker_named(reranker) if isinstance(reranker, str) else reranker
             chosen = replace(chosen, stages=with_reranker(chosen.stages, judge))
         if isinstance(embedder, str):
             embedder = embedder_named(embedder)
-        store = SQLiteStore(path_of(path))
+        store = open_store(path if file is None else file)
         try:
             embedder = embedder or embedder_of(store.embedder())
             store.bind(embedder.identity)
         except BaseException:
             store.close()
             raise
-        return cls(store, embedder, chosen, clock, reader, path_of(path))
+        return cls(store, embedder, chosen, clock, reader, file)
 
     @classmethod
     def load(cls, archive: str | Path, path: str | Path, *, embedder: Embedder | str | None = None) -> Memory:
@@ -895,7 +897,7 @@ def path_of(path: str | Path) -> Path:
         raise InputError(f"a {type(path).__name__} is not a file name; pass a text or a Path")
     text = str(path)
     if "://" in text:
-        raise InputError(f"{text} is not a file; this version opens SQLite files only, such as memory.db")
+        raise InputError(f"{text} is neither a file, such as memory.db, nor an address, such as postgresql://host/name")
     try:
         found = Path(text).expanduser()
         too_long = any(len(os.fsencode(part)) > LONGEST_FILE_NAME for part in found.parts)

@@ -28,7 +28,7 @@ class StoreOptions:
     """Which store, and how to answer."""
 
     store: Annotated[str | None, Parameter(group=SHARED)] = None
-    "The store's file. Default: $MEMORIST_STORE, else memory.db in your data folder."
+    "The store's file or postgresql://… address. Default: $MEMORIST_STORE, else memory.db in your data folder."
     json: Annotated[bool, Parameter(group=SHARED)] = False
     "Answer with one JSON document, errors too."
     embedder: Annotated[str | None, Parameter(group=SHARED)] = None
@@ -56,8 +56,12 @@ class StoreOptions:
     def missing(self) -> bool:
         """Whether there is no store yet. An empty file is none."""
         from memorist.memory import path_of
+        from memorist.store.opening import is_server
 
-        path = path_of(store_place(self.store))
+        place = store_place(self.store)
+        if is_server(place):  # the database is there, or opening it says so
+            return False
+        path = path_of(place)
         try:
             return not path.exists() or (path.is_file() and path.stat().st_size == 0)
         except OSError as error:

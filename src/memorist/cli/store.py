@@ -15,8 +15,7 @@ from memorist.errors import InputError, StoreError
 
 if TYPE_CHECKING:
     from memorist.results import Check
-    from memorist.store.protocol import Reembedding
-    from memorist.store.sqlite import SQLiteStore
+    from memorist.store.protocol import Reembedding, Store
 
 
 def export(path: str, /, *, options: StoreOptions = StoreOptions()) -> int:
@@ -131,19 +130,19 @@ def reembed(*, status: bool = False, cancel: bool = False, options: StoreOptions
 
 
 @contextmanager
-def stored(options: StoreOptions) -> Iterator[SQLiteStore]:
+def stored(options: StoreOptions) -> Iterator[Store]:
     """The store alone: its old embedder may not be here any more. Raises StoreError when there is none."""
     from memorist.memory import path_of
-    from memorist.store.sqlite import SQLiteStore
+    from memorist.store.opening import is_server, open_store
 
     place = store_place(options.store)
     if options.missing():
         raise StoreError(f"there is no store at {place}")
-    with closing(SQLiteStore(path_of(place))) as store:
+    with closing(open_store(place if is_server(place) else path_of(place))) as store:
         yield store
 
 
-def reembedded(store: SQLiteStore, options: StoreOptions) -> int:
+def reembedded(store: Store, options: StoreOptions) -> int:
     """Do it, with a bar; returns how many vectors were made."""
     from rich.progress import Progress
 

@@ -16,7 +16,8 @@ QUERIES = (
         "episode {} has neither a vector nor a job that will make one",
         "SELECT c.id FROM cubes c JOIN features f ON f.row = c.row WHERE c.origin = 'source' AND c.kind = 'text'"
         " AND f.vector IS NULL AND c.state = 'active' AND c.superseded_at IS NULL AND NOT EXISTS"
-        " (SELECT 1 FROM jobs j, json_each(j.rows) e WHERE j.owner = c.owner AND j.kind = 'index' AND CAST(e.value AS BIGINT) = c.row)",
+        " (SELECT 1 FROM jobs j, json_each(j.rows) e WHERE j.owner = c.owner AND j.kind = 'index'"
+        " AND CAST(e.value AS BIGINT) = c.row)",
     ),
     (
         "cube {} is derived but rests on nothing",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -96,7 +96,8 @@ def rows_of(db: sqlite3.Connection, layout: Layout, table: Table) -> Iterable[Se
     tenant, joined = ("", "")
     if table.name in layout.owned and "tenant" not in table.names:
         tenant, joined = ", owners.tenant", way_to_owner(layout, table)
-    return iter(stream(db, f"SELECT {names}{tenant} FROM {table.name}{joined} ORDER BY {order}"))
+    rows: Iterable[Sequence[Any]] = stream(db, f"SELECT {names}{tenant} FROM {table.name}{joined} ORDER BY {order}")
+    return rows
 
 
 def way_to_owner(layout: Layout, table: Table) -> str:

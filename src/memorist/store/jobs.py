@@ -95,8 +95,8 @@ def overtaken(db: sqlite3.Connection, owner: int, job: Job) -> bool:
     """Whether an episode of the job's conversations was added or changed since it was claimed."""
     sql = (
         "SELECT 1 FROM cubes WHERE owner = ? AND revision > ? AND origin = 'source' AND session != ''"
-        " AND (session, agent) IN (SELECT session, agent FROM cubes WHERE row IN (SELECT CAST(value AS BIGINT) FROM json_each(?)))"
-        " LIMIT 1"
+        " AND (session, agent) IN (SELECT session, agent FROM cubes WHERE row IN"
+        " (SELECT CAST(value AS BIGINT) FROM json_each(?))) LIMIT 1"
     )
     return db.execute(sql, (owner, job.seen, json.dumps(job.rows))).fetchone() is not None
 

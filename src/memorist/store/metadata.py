@@ -1,7 +1,7 @@
 """Conditions on metadata, as SQL that SQLite and PostgreSQL read alike.
 
-A number is compared with numbers alone (true is 1, false 0), a text with texts: values of the other kind are unequal and
-neither smaller nor larger.
+A number is compared with numbers alone (true is 1, false 0), a text with texts: values of the other kind are unequal
+and neither smaller nor larger.
 """
 
 from __future__ import annotations

@@ -86,10 +86,14 @@ def passages(db: sqlite3.Connection, after: int, limit: int) -> list[Passage]:
         return []
     sql = (
         "SELECT f.row, c.revision, c.origin = 'source', c.speaker, c.text, c.at, o.tenant FROM features f"
-        f" JOIN cubes c ON c.row = f.row JOIN owners o ON o.owner = c.owner WHERE f.row > :after AND {LACKING} ORDER BY f.row LIMIT :limit"
+        " JOIN cubes c ON c.row = f.row JOIN owners o ON o.owner = c.owner"
+        f" WHERE f.row > :after AND {LACKING} ORDER BY f.row LIMIT :limit"
     )
     found = db.execute(sql, {"after": after, "limit": limit, "size": size_of(db)})
-    return [Passage(row, seen, bool(said), who, text, moment(at), tenant) for row, seen, said, who, text, at, tenant in found]
+    return [
+        Passage(row, seen, bool(said), who, text, moment(at), tenant)
+        for row, seen, said, who, text, at, tenant in found
+    ]
 
 
 def put(db: sqlite3.Connection, identity: Identity, vectors: Mapping[Passage, Vectors]) -> None:

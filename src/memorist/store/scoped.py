@@ -1,4 +1,4 @@
-"""Binding a transaction to a tenant. In an SQLite file the owner's number says it all; PostgreSQL keeps tenants apart."""
+"""Binding a transaction to a tenant. In an SQLite file the owner's number does; PostgreSQL keeps tenants apart."""
 
 from __future__ import annotations
 

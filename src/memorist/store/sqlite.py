@@ -17,7 +17,19 @@ import numpy as np
 from memorist.cube import SOURCE, Cube, Scope
 from memorist.errors import EmbedderMismatch, NotFound, StateError, brief
 from memorist.models.embedder import Identity, Vectors
-from memorist.store import access, archive, copying, derived, erasure, extractions, jobs, reembedding, refresh, replies, turns
+from memorist.store import (
+    access,
+    archive,
+    copying,
+    derived,
+    erasure,
+    extractions,
+    jobs,
+    reembedding,
+    refresh,
+    replies,
+    turns,
+)
 from memorist.store.check import check
 from memorist.store.connection import Database, copy_whole
 from memorist.store.index import OwnerIndex
@@ -529,6 +541,10 @@ class TableStore:
         """Add dumped records in one transaction; returns the number of cubes that were new."""
         with self._database.writing() as db:
             return archive.restore(db, records, kinds)
+
+    def about(self) -> tuple[str, str]:
+        """What is wrong with what the store runs on, empty when nothing is; and what that is."""
+        return "", self.place
 
     def copy_to(self, target: TableStore, progress: copying.Progress | None = None) -> dict[str, int]:
         """Copy everything into an empty store, of the same kind or another; returns the number of rows by table.

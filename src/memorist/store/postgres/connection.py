@@ -230,7 +230,7 @@ class Database:
             self._pool, self._running, self._process = self._opened(), threading.local(), os.getpid()
         deadline = time.monotonic() + BUSY_SECONDS
         while True:
-            connection = self._pool.getconn(max(0.1, deadline - time.monotonic()))
+            connection: psycopg.Connection[Any] = self._pool.getconn(max(0.1, deadline - time.monotonic()))
             try:
                 connection.execute(begin)
                 return connection

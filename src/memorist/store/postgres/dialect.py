@@ -1,8 +1,8 @@
 """The rooms' statements in PostgreSQL's words.
 
 The rooms are written once, in SQLite's words. What differs is little and is changed here, word by word: marks of
-values, `INSERT OR …`, a column named `user`. What only PostgreSQL should read stands in a comment /*+ … */. Functions of
-SQLite that the rooms call exist in the database (`schema`).
+values, `INSERT OR …`, a column named `user`. What only PostgreSQL should read stands in a comment /*+ … */. Functions
+of SQLite that the rooms call exist in the database (`functions.sql`).
 """
 
 from __future__ import annotations

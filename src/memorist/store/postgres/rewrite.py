@@ -1,7 +1,7 @@
 """Rewriting tables so that what was erased is in none of their files.
 
-PostgreSQL leaves a deleted row in its page, and a plain VACUUM only frees the place. VACUUM FULL writes a new file; others
-wait while a partition is rewritten.
+PostgreSQL leaves a deleted row in its page, and a plain VACUUM only frees the place. VACUUM FULL writes a new file;
+others wait while a partition is rewritten.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ PARTITIONS = f"""
 SELECT c.relname FROM pg_class c WHERE c.relnamespace = '{TABLES}'::regnamespace AND c.relkind = 'r'
 ORDER BY c.relname
 """
-OF_TENANTS = f"SELECT DISTINCT substring(tableoid::regclass::text from '_[0-9]+$') FROM {TABLES}.owners WHERE tenant = ANY(%s)"
+OF_TENANTS = (
+    f"SELECT DISTINCT substring(tableoid::regclass::text from '_[0-9]+$') FROM {TABLES}.owners WHERE tenant = ANY(%s)"
+)
 FILES = f"""
 SELECT pg_relation_filepath(part.oid), pg_relation_size(part.oid) FROM pg_class c
 JOIN pg_class part ON part.oid IN (c.oid, c.reltoastrelid)

@@ -18,6 +18,15 @@ from memorist.store.protocol import Erased
 from memorist.store.rows import dimension_of
 from memorist.store.sqlite import SQLiteStore, TableStore
 
+OLDEST = 150_000
+"""PostgreSQL's own number of the oldest version that is tested."""
+
+
+ABOUT = """
+SELECT current_setting('server_version_num')::int, current_setting('server_version'),
+  current_setting('synchronous_commit'), pg_database_size(current_database())
+"""
+
 
 class Rooms:
     """The database as the rooms see it: a session of ours speaks the part of sqlite3 that they use."""
@@ -64,6 +73,17 @@ class PostgresStore(TableStore):
             rewritten = rewrite.rewrite(connection, tenants)
             self._to_rewrite.difference_update(tenants or self._to_rewrite.copy())
             return rewrite.remnants(connection, rewritten, texts)
+
+    def about(self) -> tuple[str, str]:
+        """See `TableStore.about`."""
+        with self._server.alone() as connection:
+            ((number, version, durable, size),) = connection.execute(ABOUT).fetchall()
+        problem = ""
+        if number < OLDEST:
+            problem = "use PostgreSQL 15 or newer"
+        elif durable == "off":
+            problem = "synchronous_commit is off, so a crash may lose what was acknowledged; turn it on"
+        return problem, f"PostgreSQL {version}, store {size / 1e6:.1f} MB"
 
     def check(self) -> list[str]:
         """Everything that is not as it should be."""

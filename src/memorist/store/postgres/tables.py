@@ -102,7 +102,9 @@ def table_of(db: sqlite3.Connection, name: str) -> Table:
         Reference(column, table, to or key_of(db, table), on_delete)
         for _, _, table, column, to, _, on_delete, _ in db.execute(f"PRAGMA foreign_key_list({name})").fetchall()
     )
-    number = key[0] if len(key) == 1 and dict(zip((c.name for c in columns), columns))[key[0]].type == "INTEGER" else None
+    number = (
+        key[0] if len(key) == 1 and dict(zip((c.name for c in columns), columns))[key[0]].type == "INTEGER" else None
+    )
     counted = number if number and all(number != reference.column for reference in references) else None
     (made,) = db.execute("SELECT sql FROM sqlite_master WHERE name = ?", (name,)).fetchone()
     never_again = "AUTOINCREMENT" in made.upper()
