@@ -262,7 +262,7 @@ class TestRecall:
         assert "I play chess." in run("list", "--user", "ana").out
         assert "Nothing here." in run("list", "--user", "ana", "--origin", "windows").out
         assert run("get", ana, "--user", "ana", "--json").json["text"] == "I moved to Lisbon in May."
-        assert "state      active" in run("get", ana, "--user", "ana").out
+        assert "state      activated" in run("get", ana, "--user", "ana").out
 
     def test_nothing_of_another_user(self, run, ana):
         for command in ("get", "history", "forget"):

@@ -143,12 +143,12 @@ def test_update_forget_erase(workers: Workers, tmp_path: Path, case: int) -> Non
                     assert cube.superseded_at is not None
                 elif what == "did forget":
                     assert cube is not None
-                    assert cube.state == "forgotten"
+                    assert cube.state == "deleted"
                 elif what == "did erase":
                     assert cube is None
                 elif id not in open_end:
                     assert cube is not None
-                    assert (cube.state, cube.superseded_at) == ("active", None)
+                    assert (cube.state, cube.superseded_at) == ("activated", None)
             shown = {id for cube in scope.list(limit=1_000, origin="windows") for id in cube.episodes}
             assert shown <= {cube.id for cube in scope.list(limit=1_000)}
 

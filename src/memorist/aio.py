@@ -78,6 +78,7 @@ class AsyncScopedMemory:
     ask = of_scope(ScopedMemory.ask)
     summarise = of_scope(ScopedMemory.summarise)
     concepts = of_scope(ScopedMemory.concepts)
+    hint = of_scope(ScopedMemory.hint)
     learned = of_scope(ScopedMemory.learned)
     get = of_scope(ScopedMemory.get)
     list = of_scope(ScopedMemory.list)

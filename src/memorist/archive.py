@@ -1,6 +1,6 @@
 """The archive: one JSON Lines file (gzip by name) that any tool can read, and that becomes a store again.
 
-The first line says what it is: {"format": "memorist-archive", "version": 1}; each further line is a record, see
+The first line says what it is: {"format": "memorist-archive", "version": 2}; each further line is a record, see
 `memorist.store.archive`; the last one, {"records": n}, proves that the file is whole.
 """
 
@@ -16,7 +16,8 @@ from typing import IO, Any
 from memorist.errors import InputError, StoreError
 
 FORMAT = "memorist-archive"
-VERSION = 1
+VERSIONS = (1, 2)
+"""Those that can be read; the last one is written."""
 
 
 def write_archive(path: Path, records: Iterable[Mapping[str, Any]]) -> int:
@@ -27,7 +28,7 @@ def write_archive(path: Path, records: Iterable[Mapping[str, Any]]) -> int:
     count = 0
     try:
         with opened(partial, path.suffix, "wt") as file:
-            file.write(json.dumps({"format": FORMAT, "version": VERSION}) + "\n")
+            file.write(json.dumps({"format": FORMAT, "version": VERSIONS[-1]}) + "\n")
             for record in records:
                 file.write(json.dumps(record, ensure_ascii=False) + "\n")
                 count += 1
@@ -51,7 +52,7 @@ def read_archive(path: Path) -> Iterator[dict[str, Any]]:
             head = parsed(file.readline(), path, 1)
             if head.get("format") != FORMAT:
                 raise InputError(f"{path} is not a Memorist archive; to add conversations use: memorist add {path}")
-            if head.get("version") != VERSION:
+            if head.get("version") not in VERSIONS:
                 raise InputError(f"{path} has archive version {head.get('version')!r:.20}; upgrade Memorist to read it")
             for number, line in enumerate(file, 2):
                 record = parsed(line, path, number)

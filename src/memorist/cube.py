@@ -6,15 +6,16 @@ the ground truth. Every other cube is derived and knows, by its lineage, what it
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, Literal
 
 from memorist.errors import InputError, brief
+from memorist.states import State
 
 Kind = Literal["text", "activation", "parameter"]
-State = Literal["active", "forgotten", "undone"]
 Trust = Literal["user", "agent", "tool", "web", "model"]
 Role = Literal["user", "assistant", "system", "tool", "document"]
 
@@ -99,10 +100,15 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Cube:
-    """A managed unit of memory: payload and header.
+    """A managed unit of memory: payload and header (MemOS, MemCube).
 
     Two clocks: `valid_from`/`valid_to` say when it was true, `recorded_at`/`superseded_at` when we believed it. An
     open end is None. `episodes` are the ids of the episodes it rests on (its own id for an episode).
+
+    Descriptive: `semantic_type` says what it is (fact, preference, task, …; "" when nobody said), `updated_at` when its
+    header or state last changed. Governance: after `expires_at` it is no longer recalled (None: never), `priority`
+    (0 by default, higher is more) and `sensitivity` tags are what a user or a rule made of it. Behaviour: `recalls`
+    counts the searches that returned it, `recalled_at` is the last of them.
     """
 
     id: str
@@ -123,6 +129,19 @@ class Cube:
     times: tuple[TimeSpan, ...]
     meta: Mapping[str, Any]
     episodes: tuple[str, ...]
+    semantic_type: str
+    updated_at: datetime
+    expires_at: datetime | None
+    priority: int
+    sensitivity: tuple[str, ...]
+    recalls: int
+    recalled_at: datetime | None
+
+    @property
+    def fingerprint(self) -> str:
+        """A short signature of the content: equal for the same words, whatever their case and spaces."""
+        words = " ".join(self.text.casefold().split())
+        return hashlib.blake2b(f"{self.kind}\x00{words}".encode(), digest_size=8).hexdigest()
 
 
 def is_unicode(text: str) -> bool:

@@ -19,6 +19,7 @@ from memorist.cube import SOURCE, Cube, Document, Observation, Scope, Trust, is_
 from memorist.doctor import diagnose
 from memorist.errors import EmbedderMismatch, InputError, ModelMissing, RecordError, StateError, brief
 from memorist.lifecycle.agent import AgentTools
+from memorist.lifecycle.cubes import Cubes, ids_of
 from memorist.lifecycle.extracting import Budget, read_episodes
 from memorist.lifecycle.facts import conflicts_of, reopen
 from memorist.lifecycle.ingest import draft_update, ingest
@@ -31,6 +32,7 @@ from memorist.models.chat import ChatModel
 from memorist.models.embedder import Embedder, Identity
 from memorist.models.known import embedder_named, embedder_of
 from memorist.models.reranker import Reranker, reranker_named
+from memorist.organise.attempts import Outcomes
 from memorist.organise.concepts import NAME as CONCEPTS
 from memorist.organise.concepts import Abstraction, Concept, Concepts
 from memorist.organise.extract.openie import match
@@ -43,6 +45,7 @@ from memorist.organise.protocol import Around, RecipeOrganiser
 from memorist.organise.summaries import Summaries
 from memorist.organise.windows import Windows
 from memorist.recall.associate import Associate
+from memorist.recall.hint import Hint, hint
 from memorist.recall.names import unheard
 from memorist.recall.neighbourhood import Neighbourhood, neighbourhood
 from memorist.recall.pool import Limits, Query, run
@@ -66,6 +69,7 @@ from memorist.results import (
 )
 from memorist.sources import FileOptions, from_document, from_messages, read, split_long
 from memorist.sources.checked import checked
+from memorist.states import Verb
 from memorist.store.opening import is_server, open_store
 from memorist.store.protocol import INDEX, Job, Reembedding, Rows, Searcher, Selection, Store
 from memorist.store.reply_log import Spent, together
@@ -243,6 +247,7 @@ class Memory:
             return str(error)
 
     def _settled(self, scope: Scope, organisers: Sequence[RecipeOrganiser], embedder: Embedder) -> str | None:
+        self._store.expire(scope, utc(self._clock()), (INDEX,))
         problem = settle(self._store, scope, embedder, self._organisers, self._clock)
         if problem:
             return problem
@@ -593,6 +598,25 @@ class ScopedMemory:
         """
         return self.learned().selected(texts_of(cues, "cues"), whole("k", k))
 
+    def hint(
+        self, problem: str, *, k: int = 5, failed: str | None = None, model: ChatModel | str | None = None
+    ) -> Hint:
+        """Lessons and concepts from this memory's solved problems that may help with a new one, at most `k` of each.
+
+        With a `model` (default: that of `Memory.open`) it picks from the nearest; "extractive" is none. `failed` is an
+        attempt that did not solve it. Pass `Hint.hinted` on with the next attempt. Raises InputError.
+        """
+        memory, seen = self._memory, question_of(problem)
+        memory._settle(self.scope, (Outcomes(),))
+        reader = memory._model if model is None else model_named(model, memory._place)
+
+        def logged(rows: Sequence[int]) -> ChatModel:
+            assert reader is not None
+            return Logged(reader, memory._store, self.scope, "hint", rows, memory._clock)
+
+        asked = None if reader is None else logged
+        return hint(seen, whole("k", k), partial(memory._views.of, self.scope), memory._current(), asked, failed)
+
     def learned(self) -> Concepts:
         """All concepts of this memory, and the traces that they were abstracted from."""
         memory = self._memory
@@ -715,15 +739,21 @@ class ScopedMemory:
 
     def forget(self, id: str | Sequence[str]) -> None:
         """Hide cubes from recall. `restore` undoes it. Raises NotFound or StateError; then nothing is hidden."""
-        self._set_state(id, "forgotten")
+        self._move(id, "forget")
 
     def restore(self, id: str | Sequence[str]) -> None:
         """Bring forgotten cubes back. Raises NotFound or StateError."""
-        self._set_state(id, "active")
+        self._move(id, "restore")
 
-    def _set_state(self, id: str | Sequence[str], state: str) -> None:
+    @property
+    def cubes(self) -> Cubes:
+        """The life of cubes: archive, activate, freeze, thaw, describe, and their versions."""
         memory = self._memory
-        memory._store.set_state(self.scope, ids_of(id), state, utc(memory._clock()), (INDEX,))
+        return Cubes(memory._store, self.scope, memory._clock, partial(memory.settle, self.scope))
+
+    def _move(self, id: str | Sequence[str], verb: Verb) -> None:
+        memory = self._memory
+        memory._store.move(self.scope, ids_of(id), verb, utc(memory._clock()), (INDEX,))
         memory.settle(self.scope)
 
     def erase(self, id: str | Sequence[str], *, backups: Sequence[str | Path] = ()) -> Erasure:
@@ -874,14 +904,6 @@ def question_of(query: object) -> str:
 def request_of(request: object) -> str:
     """A request as text; unlike a question it may be empty. Raises InputError."""
     return question_of(request) if not isinstance(request, str) or request.strip() else ""
-
-
-def ids_of(id: str | Sequence[str]) -> list[str]:
-    """One id or several as a list without repeats. Raises InputError."""
-    ids = [id] if isinstance(id, str) else list(id) if isinstance(id, Iterable) else []
-    if not ids or not all(isinstance(one, str) for one in ids):
-        raise InputError("name at least one id, such as ep-…")
-    return list(dict.fromkeys(ids))
 
 
 def paths_of(paths: Sequence[str | Path]) -> list[Path]:

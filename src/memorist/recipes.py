@@ -7,15 +7,18 @@ from dataclasses import dataclass, replace
 
 from memorist.errors import InputError
 from memorist.organise.agent_writer import AGENT, AgentWriter
+from memorist.organise.attempts import Outcomes
 from memorist.organise.concepts import Abstraction
 from memorist.organise.fact_writer import FactWriter
 from memorist.organise.facts import FACTS
 from memorist.organise.granularity import Granularity
 from memorist.organise.graph import FactOrganiser
+from memorist.organise.lessons import LESSONS, LessonWriter
 from memorist.organise.notes import NOTES, NoteWriter
 from memorist.organise.preferences import Preferences
 from memorist.organise.protocol import OwnVectors, RecipeOrganiser, Writer
 from memorist.organise.stated import Stated
+from memorist.organise.typed_writer import TYPED, ConceptWriter
 from memorist.recall.associate import Associate
 from memorist.recall.candidates import dated, dense, dense_seeds, lexical, lexical_seeds, neighbours
 from memorist.recall.order import worthwhile
@@ -97,9 +100,10 @@ RECIPES: Mapping[str, Recipe] = {
         ),
         Recipe(
             "arcmemo",
-            "the default, with concepts abstracted from the solved problems among the episodes (ArcMemo)",
-            (*FOUND, by_window, timely, ordered, budgeted),
-            (Abstraction,),
+            "the default, with concepts and lessons abstracted from the solved problems among the episodes (ArcMemo)",
+            (*FOUND, by_window, texts_of(LESSONS), texts_of(TYPED), timely, ordered, budgeted),
+            (Abstraction, Outcomes),
+            (LessonWriter, ConceptWriter),
         ),
         Recipe("lexical", "BM25 over turns", (lexical, by_words, ordered, budgeted)),
         Recipe("dense", "cosine over turns", (dense, by_meaning, ordered, budgeted)),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from cyclopts import App, Group, Parameter
 
 from memorist import __version__
-from memorist.cli import bench, data, graph, models, organise, read, serve, store, write
+from memorist.cli import bench, cube, data, graph, models, organise, read, serve, store, write
 
 HELP = """A memory for language models that keeps learning: one file, no server, no key.
 
@@ -36,12 +36,14 @@ GROUPS: Mapping[str, Mapping[str, App | Callable[..., int]]] = {
         "search": read.search,
         "ask": read.ask,
         "recommend": read.recommend,
+        "hint": read.hint,
         "list": read.list_,
         "get": read.get,
         "history": read.history,
     },
     "Associate": {"graph": graph.graph, "extract": graph.extract},
     "Change": {"update": write.update, "forget": write.forget, "restore": write.restore, "erase": write.erase},
+    "The life of cubes": {"cube": cube.cube},
     "The store": {
         "export": store.export,
         "import": store.import_,

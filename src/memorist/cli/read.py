@@ -18,6 +18,7 @@ from memorist.cli.render import (
     show_answer,
     show_cube,
     show_cubes,
+    show_hint,
     show_history,
     show_hits,
     show_prompt,
@@ -184,6 +185,41 @@ def recommend(
         general = memory.scope(tenant=options.tenant) if shared else None
         made = scoped.recommend(request, given, k=k, general=general, model=model)
     emit(made) if options.json else show_recommendations(console(), made)
+    return OK
+
+
+def hint(
+    problem: str,
+    /,
+    *,
+    k: int = 5,
+    failed: str | None = None,
+    model: Model = None,
+    options: ScopeOptions = ScopeOptions(),
+) -> int:
+    """Show lessons and concepts from solved problems that may help with a new one.
+
+    A solved problem is a memory whose metadata name a problem; its text says how it
+    was solved. A language model writes what is to be learned from it:
+    memorist organise --recipe arcmemo --model NAME
+
+    For example:
+
+        memorist hint "words stand in another order in the result" --user ana
+
+    Parameters
+    ----------
+    problem
+        The new problem, in words.
+    k
+        At most this many lessons, and as many concepts (default: 5).
+    failed
+        An attempt that did not solve it.
+    """
+    with options.opened() as memory:
+        scoped = memory.scope(user=options.user, tenant=options.tenant, agent=options.agent, session=options.session)
+        made = scoped.hint(problem, k=k, failed=failed, model=model)
+    emit(made) if options.json else show_hint(console(), made)
     return OK
 
 

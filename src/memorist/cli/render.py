@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from memorist.cube import Cube
+    from memorist.recall.hint import Hint
     from memorist.results import Answer, Change, Check, Erasure, Hit, Hits, Order, Receipt, Recommendations
 
 CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -116,6 +117,13 @@ def show_recommendations(out: Console, made: Recommendations) -> None:
     for rank, one in enumerate(made, 1):
         reasons = [plain(f"- {reason.text}  {' '.join(reason.episodes)}".rstrip()) for reason in one.reasons]
         entry(out, (str(rank), f"{one.score:.3f}", one.id), one.text, *reasons)
+
+
+def show_hint(out: Console, made: Hint) -> None:
+    """What a solver would be shown."""
+    if made.problem:
+        note(f"these are the nearest: {made.problem}")
+    out.print(plain(made.text or "Nothing that was learned may help."))
 
 
 def show_hits(out: Console, hits: Hits, why: bool) -> None:
@@ -236,6 +244,11 @@ def show_cube(out: Console, cube: Cube) -> None:
         ),
         "meta": ", ".join(f"{name}={value}" for name, value in cube.meta.items()),
         "rests on": ", ".join(cube.episodes) if cube.origin != "source" else "",
+        "type": cube.semantic_type,
+        "expires": said_on(cube.expires_at) if cube.expires_at else "",
+        "priority": str(cube.priority or ""),
+        "sensitive": ", ".join(cube.sensitivity),
+        "recalled": f"{cube.recalls} times, last {said_on(cube.recalled_at)}" if cube.recalled_at else "",
     }
     out.print()
     for name, value in details.items():

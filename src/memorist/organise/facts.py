@@ -26,11 +26,14 @@ from memorist.ids import derived_id
 from memorist.models.embedder import Embedder
 from memorist.models.wordpiece import count_tokens
 from memorist.organise.windows import TRUST_ORDER
+from memorist.states import LIVING, State
 from memorist.store.protocol import Derived, Kept, Organised
 from memorist.store.terms import stems, words
 from memorist.text import shown
 
 FACTS = "facts"
+PUT_ASIDE: tuple[State, ...] = ("archived", "merged", "expired")
+"""A fact in one of these is not written again; what states it counts for nothing."""
 NAME = ("first", "subject", "relation", "value", "by")
 RULE = "rule"
 """Who writes statements when no model does; see `memorist.organise.stated`."""
@@ -241,12 +244,12 @@ class FactsView:
             if old := new.kept.pop(cube.id, None):
                 for key in keys_of(old):
                     new._by[key] = new._by[key] - {cube.id}
-            if cube.state == "active":
+            if cube.state in LIVING:
                 new.kept[cube.id] = cube
                 for key in keys_of(cube):
                     new._by[key] = new._by.get(key, frozenset()) | {cube.id}
         changed = {cube.id for cube in kept}
-        new.undone = (self.undone - changed) | {cube.id for cube in kept if cube.state == "undone"}
+        new.undone = (self.undone - changed) | {cube.id for cube in kept if cube.state in PUT_ASIDE}
         return new
 
     @cached_property

@@ -176,6 +176,14 @@ class CubeShape(BaseModel):
     valid_to: datetime | None
     recorded_at: datetime
     superseded_at: datetime | None
+    updated_at: datetime
+    expires_at: datetime | None
+    semantic_type: str
+    priority: int
+    sensitivity: list[str]
+    recalls: int
+    recalled_at: datetime | None
+    fingerprint: str
     meta: dict[str, Any]
     episodes: list[str]
 
@@ -290,11 +298,14 @@ def answer_shape(answer: Answer) -> AnswerShape:
 def cube_shape(cube: Cube) -> CubeShape:
     """A cube for the wire; its tenant is the key's."""
     same = ("id", "text", "origin", "kind", "state", "trust", "role", "speaker", "source", "at")
-    times = ("valid_from", "valid_to", "recorded_at", "superseded_at")
-    header: Mapping[str, Any] = {name: getattr(cube, name) for name in same + times}
+    times = ("valid_from", "valid_to", "recorded_at", "superseded_at", "updated_at", "expires_at", "recalled_at")
+    more = ("semantic_type", "priority", "recalls", "fingerprint")
+    header: Mapping[str, Any] = {name: getattr(cube, name) for name in same + times + more}
     scope = cube.scope
     owner: Mapping[str, Any] = {"user": scope.user, "agent": scope.agent, "session": scope.session}
-    return CubeShape(**header, **owner, meta=dict(cube.meta), episodes=list(cube.episodes))
+    return CubeShape(
+        **header, **owner, meta=dict(cube.meta), episodes=list(cube.episodes), sensitivity=list(cube.sensitivity)
+    )
 
 
 def change_shape(change: Change) -> ChangeShape:

@@ -10,10 +10,12 @@ from typing import Any, get_args
 
 import numpy as np
 
-from memorist.cube import SOURCE, Kind, Role, Scope, State, Trust
+from memorist.cube import SOURCE, Kind, Role, Scope, Trust
 from memorist.errors import InputError
 from memorist.sources.message import check_text, flat
+from memorist.states import State
 from memorist.store import jobs, replies
+from memorist.store.header import check_header
 from memorist.store.moments import moment
 from memorist.store.rows import next_rows
 from memorist.store.scoped import each_tenant, enter, owner_of, stream
@@ -22,12 +24,18 @@ CUBE = (
     *("id", "agent", "session", "kind", "origin", "state", "trust", "role", "speaker", "source", "text", "meta"),
     *("times", "at", "valid_from", "valid_to", "recorded_at", "superseded_at"),
 )
+LATER = ("semantic_type", "updated_at", "expires_at", "priority", "sensitivity")
+"""Fields of the header that archives of version 1 lack."""
+
+NAMES: Mapping[str, State] = {"active": "activated", "forgotten": "deleted"}
+"""What archives of version 1 call states."""
+
 FEATURES = ("tokens", "terms", "vector")
 
 WORDS: Mapping[str, tuple[str, ...]] = {
     "kind": get_args(Kind)[:1],
     "origin": (SOURCE,),
-    "state": tuple(state for state in get_args(State) if state != "undone"),  # that is for what is derived
+    "state": get_args(State),
     "trust": get_args(Trust),
     "role": get_args(Role),
 }
@@ -48,7 +56,7 @@ def dump(db: sqlite3.Connection) -> Iterator[dict[str, Any]]:
 
 def dump_episodes(db: sqlite3.Connection) -> Iterator[dict[str, Any]]:
     """Each episode in order of arrival."""
-    columns = ", ".join(f"c.{name}" for name in CUBE)
+    columns = ", ".join(f"c.{name}" for name in CUBE + LATER)
     features = ", ".join(f"f.{name}" for name in FEATURES)
     sql = (
         f"SELECT o.tenant, o.user, (SELECT id FROM cubes r WHERE r.row = c.replaces), c.row, {columns}, {features}"
@@ -57,9 +65,10 @@ def dump_episodes(db: sqlite3.Connection) -> Iterator[dict[str, Any]]:
     )
     for tenant, user, replaces, row, *values in stream(db, sql):
         record = {"record": "episode", "tenant": tenant, "user": user, "replaces": replaces}
-        record |= dict(zip(CUBE, values))
-        record["meta"], record["times"] = json.loads(record["meta"]), json.loads(record["times"])
-        tokens, terms, vector = values[len(CUBE) :]
+        record |= dict(zip(CUBE + LATER, values))
+        for name in ("meta", "times", "sensitivity"):
+            record[name] = json.loads(record[name])
+        tokens, terms, vector = values[len(CUBE + LATER) :]
         record |= {"tokens": tokens, "terms": base64.b64encode(terms).decode()}
         record["vector"] = None if vector is None else base64.b64encode(vector).decode()
         happened = db.execute("SELECT at, what FROM events WHERE row = ? ORDER BY event", (row,)).fetchall()
@@ -78,6 +87,7 @@ def restore(db: sqlite3.Connection, records: Iterable[Mapping[str, Any]], kinds:
             if record["record"] == "embedder":
                 same = bool(mine) and record["identity"] == json.loads(mine[0])
             elif record["record"] == "episode":
+                record = current(record)
                 inspect(record, dimension if same else 0)
                 owner, row = insert(db, record, same)
                 if row:
@@ -95,6 +105,19 @@ def restore(db: sqlite3.Connection, records: Iterable[Mapping[str, Any]], kinds:
     return new
 
 
+def current(record: Mapping[str, Any]) -> dict[str, Any]:
+    """An episode of an older archive as one of now."""
+    header: dict[str, Any] = {
+        "semantic_type": "",
+        "updated_at": None,
+        "expires_at": None,
+        "priority": 0,
+        "sensitivity": [],
+    }
+    state = record["state"]
+    return header | dict(record) | {"state": NAMES.get(state, state) if isinstance(state, str) else state}
+
+
 def inspect(record: Mapping[str, Any], dimension: int) -> None:
     """Raises when a record could not have been dumped. Without a `dimension` its vector does not matter."""
     Scope(record["tenant"], record["user"], record["agent"], record["session"])
@@ -108,6 +131,9 @@ def inspect(record: Mapping[str, Any], dimension: int) -> None:
         moment(record[name])
     for begin, end in (("valid_from", "valid_to"), ("recorded_at", "superseded_at")):
         demand(record[end] is None or moment(record[end]) >= moment(record[begin]), end)
+    for name in ("updated_at", "expires_at"):
+        demand(record[name] is None or moment(record[name]) is not None, name)
+    check_header(record["semantic_type"], record["priority"], record["sensitivity"])
     for words, start, end in record["times"]:
         demand(isinstance(words, str) and moment(start) <= moment(end), "times")
     flat(record["meta"])
@@ -140,12 +166,13 @@ def insert(db: sqlite3.Connection, record: Mapping[str, Any], with_vector: bool)
         sql = "SELECT row, position FROM cubes WHERE id = ? AND owner = ?"
         found = db.execute(sql, (record["replaces"], owner)).fetchone()
         replaced, position = found if found else (None, row)
-    header = dict(zip(CUBE, (record[name] for name in CUBE)))
-    header["meta"], header["times"] = json.dumps(header["meta"], ensure_ascii=False), json.dumps(header["times"])
-    names = ", ".join(CUBE)
+    header: dict[str, Any] = {name: record[name] for name in CUBE + LATER}
+    for name in ("meta", "times", "sensitivity"):
+        header[name] = json.dumps(header[name], ensure_ascii=False)
+    names = ", ".join(header)
     db.execute(
         f"INSERT INTO cubes (row, owner, position, replaces, revision, {names})"
-        f" VALUES (?, ?, ?, ?, ?{', ?' * len(CUBE)})",
+        f" VALUES (?, ?, ?, ?, ?{', ?' * len(header)})",
         (row, owner, position, replaced, revision, *header.values()),
     )
     vector = base64.b64decode(record["vector"]) if with_vector and record["vector"] else None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 
+from memorist.states import LIVING
+from memorist.store.living import ALIVE, among
 from memorist.store.reembedding import target
 from memorist.store.scoped import each_tenant
 
@@ -15,7 +17,7 @@ QUERIES = (
     (
         "episode {} has neither a vector nor a job that will make one",
         "SELECT c.id FROM cubes c JOIN features f ON f.row = c.row WHERE c.origin = 'source' AND c.kind = 'text'"
-        " AND f.vector IS NULL AND c.state = 'active' AND c.superseded_at IS NULL AND NOT EXISTS"
+        f" AND f.vector IS NULL AND {ALIVE} AND c.superseded_at IS NULL AND NOT EXISTS"
         " (SELECT 1 FROM jobs j, json_each(j.rows) e WHERE j.owner = c.owner AND j.kind = 'index'"
         " AND CAST(e.value AS BIGINT) = c.row)",
     ),
@@ -30,9 +32,10 @@ QUERIES = (
         " WHERE p.owner != c.owner",
     ),
     (
-        "window {} shows an episode that is forgotten or superseded, and no job will mend it",
+        "window {} shows an episode that is not living or superseded, and no job will mend it",
         "SELECT c.id FROM lineage l JOIN cubes c ON c.row = l.child JOIN cubes p ON p.row = l.parent"
-        " WHERE c.state = 'active' AND c.origin = 'windows' AND (p.state != 'active' OR p.superseded_at IS NOT NULL)"
+        f" WHERE {among(LIVING, 'c.state')} AND c.origin = 'windows'"
+        f" AND (NOT {among(LIVING, 'p.state')} OR p.superseded_at IS NOT NULL)"
         " AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.owner = c.owner AND j.kind = 'index')",
     ),
     (

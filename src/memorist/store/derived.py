@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 
 from memorist.errors import StateError
+from memorist.states import CHANGEABLE, LIVING
+from memorist.store.living import ALIVE, REWRITABLE, among
 from memorist.store.moments import micros, moment, optional_moment
 from memorist.store.protocol import Changes, Derived, Kept, Mark, Organised, Unorganised
 from memorist.store.rows import dimension_of, fetch_in
 
-CURRENT = "state = 'active' AND superseded_at IS NULL"
+CURRENT = f"{ALIVE} AND superseded_at IS NULL"
 
 
 def write(db: sqlite3.Connection, owner: int, organised: Organised, now: datetime, revision: int) -> None:
@@ -25,13 +27,12 @@ def write(db: sqlite3.Connection, owner: int, organised: Organised, now: datetim
     alive = {row for (row,) in fetch_in(db, current, sorted(wanted), owner)}
     written: dict[int, Derived] = {}
     for cube in organised.cubes:  # one may come several times: each time is a version
-        if alive.issuperset(cube.members):
-            row = put(db, owner, cube, now, revision)
+        if alive.issuperset(cube.members) and (row := put(db, owner, cube, now, revision)):
             link(db, owner, row, cube)
             written[row] = cube
     for row, cube in written.items():  # again when all are there, as they may link to each other
         link(db, owner, row, cube)
-    hide = "UPDATE cubes SET state = 'forgotten', revision = ? WHERE id = ? AND owner = ? AND state = 'active'"
+    hide = f"UPDATE cubes SET state = 'deleted', revision = ? WHERE id = ? AND owner = ? AND {REWRITABLE}"
     db.executemany(hide, [(revision, id, owner) for id in organised.withdrawn])
 
 
@@ -46,7 +47,8 @@ def overtaken(db: sqlite3.Connection, owner: int, organised: Organised, since: i
 
 
 def put(db: sqlite3.Connection, owner: int, cube: Derived, now: datetime, revision: int) -> int:
-    """Insert or rewrite one derived cube, with its lineage; returns its row. One that was undone stays so."""
+    """Insert or rewrite one derived cube, with its lineage; returns its row. One that was archived, merged, frozen or
+    expired stays as it is, which returns 0."""
     meta = json.dumps(dict(cube.meta), ensure_ascii=False)
     clock = (
         micros(cube.at),
@@ -64,19 +66,19 @@ def put(db: sqlite3.Connection, owner: int, cube: Derived, now: datetime, revisi
         row = db.execute(
             "INSERT INTO cubes (id, owner, agent, session, kind, origin, state, trust, role, text, meta, times,"
             " position, at, valid_from, valid_to, recorded_at, superseded_at, revision)"
-            " VALUES (?, ?, ?, ?, 'text', ?, 'active', ?, 'derived', ?, ?, '[]', 0, ?, ?, ?, ?, ?, ?)",
+            " VALUES (?, ?, ?, ?, 'text', ?, 'activated', ?, 'derived', ?, ?, '[]', 0, ?, ?, ?, ?, ?, ?)",
             (cube.id, owner, cube.agent, cube.session, cube.origin, cube.trust, cube.text, meta, *clock, revision),
         ).lastrowid
         sql = "INSERT INTO features (tokens, members, norm, vector, vectors, data, row) VALUES (?, ?, ?, ?, ?, ?, ?)"
         db.execute(sql, (*features, row))
     else:
         row, state, *said = found
-        if state == "undone":
-            return int(row)
-        if cube.versioned and state == "active" and said != [cube.text, meta]:
+        if state not in (*CHANGEABLE, "deleted"):  # someone has decided about it
+            return 0
+        if cube.versioned and state in CHANGEABLE and said != [cube.text, meta]:
             keep_version(db, row, cube.id, clock[1], clock[3], revision)
         db.execute(
-            "UPDATE cubes SET state = 'active', trust = ?, text = ?, meta = ?, at = ?, valid_from = ?, valid_to = ?,"
+            "UPDATE cubes SET state = 'activated', trust = ?, text = ?, meta = ?, at = ?, valid_from = ?, valid_to = ?,"
             " recorded_at = ?, superseded_at = ?, revision = ? WHERE row = ?",
             (cube.trust, cube.text, meta, *clock, revision, row),
         )
@@ -132,7 +134,7 @@ def undo(db: sqlite3.Connection, owner: int, row: int, now: datetime, revision: 
             "UPDATE cubes SET valid_to = NULL, superseded_at = NULL, revision = ? WHERE row = ?", (revision, row)
         )
     elif before is None:
-        db.execute("UPDATE cubes SET state = 'undone', revision = ? WHERE row = ?", (revision, row))
+        db.execute("UPDATE cubes SET state = 'archived', revision = ? WHERE row = ?", (revision, row))
     else:
         keep_version(db, row, id, micros(now), micros(now), revision)
         taken = "text, meta, trust, at"
@@ -163,7 +165,7 @@ def close_over(db: sqlite3.Connection, rows: Iterable[int], revision: int) -> li
         found = fetch_in(db, "SELECT DISTINCT child FROM lineage WHERE parent IN ({})", fresh)
         fresh = sorted({child for (child,) in found} - children)
         children.update(fresh)
-    hide = "UPDATE cubes SET state = 'forgotten', revision = ? WHERE row = ? AND state = 'active'"
+    hide = f"UPDATE cubes SET state = 'deleted', revision = ? WHERE row = ? AND {REWRITABLE}"
     db.executemany(hide, [(revision, child) for child in sorted(children)])
     members = fetch_in(db, "SELECT DISTINCT parent FROM lineage WHERE child IN ({})", sorted(children))
     touched = sorted({row for (row,) in members} - closed - children)
@@ -213,7 +215,7 @@ def changes(db: sqlite3.Connection, owner: int, origin: str, since: int) -> Chan
     found = db.execute("SELECT revision, epoch FROM owners WHERE owner = ?", (owner,)).fetchone()
     revision, epoch = found if found else (0, 0)
     sql = (  # its last condition is that of the index
-        "SELECT c.row, c.id, c.text, c.meta, f.members, f.vector, c.state = 'active' AND c.superseded_at IS NULL,"
+        f"SELECT c.row, c.id, c.text, c.meta, f.members, f.vector, {ALIVE} AND c.superseded_at IS NULL,"
         " f.vectors, f.data, c.session, c.agent, c.trust, c.at, f.tokens, c.state, c.valid_from, c.valid_to,"
         " c.recorded_at, c.superseded_at FROM cubes c JOIN features f ON f.row = c.row"
         " WHERE c.owner = ? AND c.origin = ? AND c.revision > ? AND c.origin NOT IN ('source', 'windows')"
@@ -266,7 +268,8 @@ def links(db: sqlite3.Connection, owner: int, kind: str) -> list[tuple[int, int,
     """Links of a kind between active cubes of an owner."""
     sql = (
         "SELECT l.source, l.target, l.weight FROM links l JOIN cubes s ON s.row = l.source"
-        " JOIN cubes t ON t.row = l.target WHERE l.kind = ? AND s.owner = ? AND s.state = 'active'"
-        " AND t.state = 'active' AND s.superseded_at IS NULL AND t.superseded_at IS NULL ORDER BY l.source, l.target"
+        f" JOIN cubes t ON t.row = l.target WHERE l.kind = ? AND s.owner = ? AND {among(LIVING, 's.state')}"
+        f" AND {among(LIVING, 't.state')} AND s.superseded_at IS NULL AND t.superseded_at IS NULL"
+        " ORDER BY l.source, l.target"
     )
     return db.execute(sql, (kind, owner)).fetchall()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Mapping, Sequence
 
+from memorist.store.living import ALIVE
 from memorist.store.protocol import Extracted
 from memorist.store.rows import fetch_in
 
-CURRENT = "origin = 'source' AND state = 'active' AND superseded_at IS NULL"
+CURRENT = f"origin = 'source' AND {ALIVE} AND superseded_at IS NULL"
 
 
 def keep(db: sqlite3.Connection, owner: int, found: Mapping[int, Extracted]) -> list[int]:

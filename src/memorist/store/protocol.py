@@ -14,8 +14,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from memorist.cube import Cube, Scope, State, TimeSpan, Trust
+from memorist.cube import Cube, Scope, TimeSpan, Trust
 from memorist.models.embedder import Identity, Vectors
+from memorist.states import State, Verb
 from memorist.store.reply_log import ReplyLog
 
 Rows = npt.NDArray[np.int64]
@@ -123,7 +124,7 @@ class Derived:
 @dataclass(frozen=True, slots=True)
 class Kept:
     """A derived cube as the store has it. `active` is False for one that no longer holds: because it was superseded,
-    withdrawn or undone, as `state` and `superseded_at` tell."""
+    withdrawn or put aside, as `state` and `superseded_at` tell."""
 
     row: int
     id: str
@@ -254,6 +255,18 @@ class Selection:
     as_of: datetime | None = None
     known_at: datetime | None = None
     where: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderChange:
+    """What to set in a cube's header; None leaves a field as it is. `expires` says that `expires_at` is to be set,
+    where None is never."""
+
+    semantic_type: str | None = None
+    priority: int | None = None
+    sensitivity: Sequence[str] | None = None
+    expires: bool = False
+    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -489,12 +502,32 @@ class Store(ReplyLog, Protocol):
         """Close a cube at the draft's `valid_from` and put the draft in its place in the conversation."""
         ...
 
-    def set_state(self, scope: Scope, ids: Sequence[str], state: str, now: datetime, kinds: Sequence[str]) -> None:
-        """Forget or restore episodes. Raises NotFound or StateError, then nothing is changed."""
+    def move(self, scope: Scope, ids: Sequence[str], verb: Verb, now: datetime, kinds: Sequence[str]) -> None:
+        """Take cubes to another state by the table of `memorist.states`, with an event; one transaction.
+
+        What rests on a cube that is not living any more is hidden, and its other members count as changed, with a job
+        of each kind. What an organiser derived cannot be forgotten; it cannot be activated while something that it
+        rests on is not current. Nothing that a frozen cube rests on leaves the living. What was expired and is
+        activated has no end any more. Raises NotFound or StateError, then nothing is changed.
+        """
+        ...
+
+    def describe(self, scope: Scope, ids: Sequence[str], change: HeaderChange, now: datetime) -> None:
+        """Set fields of the header of cubes, also derived ones. Raises NotFound, InputError, or StateError for a
+        frozen one or one that is no memory of its own (a window); then nothing is changed."""
+        ...
+
+    def expire(self, scope: Scope, now: datetime, kinds: Sequence[str]) -> int:
+        """Move what has an `expires_at` that is not after now to `expired`, unless something frozen rests on it.
+        Returns how many there were; when there are none it is a read, which never waits for a writer."""
         ...
 
     def history(self, scope: Scope, id: str) -> list[tuple[datetime, str, Cube]]:
         """What happened to a cube and its other versions: (when, what, cube), oldest first."""
+        ...
+
+    def versions(self, scope: Scope, id: str) -> list[Cube]:
+        """All versions of a cube, oldest first. Raises NotFound."""
         ...
 
     def erase(self, scope: Scope, ids: Sequence[str], kinds: Sequence[str]) -> Erased:

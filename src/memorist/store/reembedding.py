@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from memorist.errors import InputError, StateError
 from memorist.models.embedder import Identity, Vectors
+from memorist.store.living import REWRITABLE
 from memorist.store.moments import micros, moment
 from memorist.store.protocol import Passage, Reembedding, Rows
 from memorist.store.scoped import alone, each_tenant, enter
@@ -141,7 +142,7 @@ def hide_own(db: sqlite3.Connection, anew: Sequence[str], size: Mapping[str, int
     db.executemany(
         "DELETE FROM marks WHERE (owner, organiser) IN (SELECT owner, origin FROM cubes WHERE row = ?)", rows
     )
-    db.executemany("UPDATE cubes SET state = 'forgotten' WHERE row = ?", rows)
+    db.executemany(f"UPDATE cubes SET state = 'deleted' WHERE row = ? AND {REWRITABLE}", rows)
     db.executemany("UPDATE features SET vector = NULL WHERE row = ?", rows)
 
 

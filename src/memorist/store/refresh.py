@@ -6,6 +6,7 @@ import sqlite3
 from functools import partial
 
 from memorist.store.index import OwnerIndex
+from memorist.store.living import ALIVE
 from memorist.store.rows import span_bounds
 from memorist.store.scoped import stream
 
@@ -13,12 +14,12 @@ from memorist.store.scoped import stream
 # keeps SQLite from dropping the order of a subquery.
 CHANGED = "(SELECT row FROM cubes WHERE owner = ? AND revision > ? ORDER BY row LIMIT -1)"
 READ = f"""
-SELECT c.row, c.state = 'active' AND c.superseded_at IS NULL, f.tokens, f.terms, f.vector, c.at, c.times
+SELECT c.row, {ALIVE} AND c.superseded_at IS NULL, f.tokens, f.terms, f.vector, c.at, c.times
 FROM {CHANGED} r CROSS JOIN cubes c ON c.row = r.row CROSS JOIN features f ON f.row = r.row
 WHERE c.origin = 'source' AND f.terms IS NOT NULL
 """
 READ_WINDOWS = f"""
-SELECT c.state = 'active', f.members, f.norm
+SELECT {ALIVE}, f.members, f.norm
 FROM {CHANGED} r CROSS JOIN cubes c ON c.row = r.row CROSS JOIN features f ON f.row = r.row
 WHERE c.origin = 'windows'
 """

@@ -13,7 +13,9 @@ from memorist.store.moments import micros, moment, optional_moment
 
 HEADER = (
     "row, id, agent, session, kind, origin, state, trust, role, speaker, source, text, meta, times, at, valid_from,"
-    " valid_to, recorded_at, superseded_at"
+    " valid_to, recorded_at, superseded_at, semantic_type, COALESCE(updated_at, recorded_at), expires_at, priority,"
+    " sensitivity, (SELECT recalls FROM usage u WHERE u.row = cubes.row),"
+    " (SELECT last FROM usage u WHERE u.row = cubes.row)"
 )
 
 
@@ -36,8 +38,9 @@ def span_bounds(text: str) -> list[tuple[int, int]]:
 
 def cube_of(row: Sequence[Any], scope: Scope, episodes: tuple[str, ...]) -> Cube:
     """A cube from a row of HEADER; the scope gives tenant and user."""
-    (_, id, agent, session, kind, origin, state, trust, role, speaker, source, text, meta, times, *clock) = row
-    at, valid_from, valid_to, recorded_at, superseded_at = clock
+    (_, id, agent, session, kind, origin, state, trust, role, speaker, source, text, meta, times, *more) = row
+    at, valid_from, valid_to, recorded_at, superseded_at, semantic, updated_at, expires_at, *more = more
+    priority, sensitivity, recalls, recalled_at = more
     return Cube(
         id=id,
         scope=scope_of(scope.tenant, scope.user, agent, session),
@@ -57,7 +60,21 @@ def cube_of(row: Sequence[Any], scope: Scope, episodes: tuple[str, ...]) -> Cube
         times=load_times(times),
         meta={} if meta == "{}" else json.loads(meta),
         episodes=episodes or (id,),
+        semantic_type=semantic,
+        updated_at=moment(updated_at),
+        expires_at=optional_moment(expires_at),
+        priority=priority,
+        sensitivity=() if sensitivity == "[]" else tuple(json.loads(sensitivity)),
+        recalls=recalls or 0,
+        recalled_at=optional_moment(recalled_at),
     )
+
+
+def next_revision(db: sqlite3.Connection, owner: int) -> int:
+    """The revision of the changes of this transaction."""
+    sql = "UPDATE owners SET revision = revision + 1 WHERE owner = ? RETURNING revision"
+    found = db.execute(sql, (owner,)).fetchall()
+    return int(found[0][0]) if found else 0
 
 
 def next_rows(db: sqlite3.Connection, count: int) -> Sequence[int]:

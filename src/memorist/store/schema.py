@@ -156,7 +156,26 @@ ALTER TABLE jobs ADD COLUMN failures INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE jobs ADD COLUMN not_before INTEGER NOT NULL DEFAULT 0;
 """
 
-MIGRATIONS: tuple[str, ...] = (CREATE, MARKS, REPLIES, FACTS, BESIDE, KEYS, QUEUE)
+LIFE = """
+-- The states of `memorist.states`; what organisers had hidden and what was forgotten is both 'deleted'.
+UPDATE cubes SET state = CASE state
+  WHEN 'active' THEN 'activated' WHEN 'forgotten' THEN 'deleted' WHEN 'undone' THEN 'archived' ELSE state END;
+-- The rest of a cube's header. `updated_at` is NULL while that is when it was recorded; `sensitivity` is a JSON list.
+ALTER TABLE cubes ADD COLUMN semantic_type TEXT NOT NULL DEFAULT '';
+ALTER TABLE cubes ADD COLUMN updated_at INTEGER;
+ALTER TABLE cubes ADD COLUMN expires_at INTEGER;
+ALTER TABLE cubes ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE cubes ADD COLUMN sensitivity TEXT NOT NULL DEFAULT '[]';
+CREATE INDEX cubes_expiring ON cubes (owner, expires_at) WHERE expires_at IS NOT NULL;
+
+-- How often a cube was recalled, and when last. Not part of what changes: caches need not know.
+CREATE TABLE usage (
+  row INTEGER PRIMARY KEY REFERENCES cubes ON DELETE CASCADE,
+  recalls INTEGER NOT NULL, last INTEGER NOT NULL
+);
+"""
+
+MIGRATIONS: tuple[str, ...] = (CREATE, MARKS, REPLIES, FACTS, BESIDE, KEYS, QUEUE, LIFE)
 """MIGRATIONS[n] takes version n to n + 1; version 0 is the empty file."""
 
 VERSION = len(MIGRATIONS)

@@ -9,6 +9,7 @@ from typing import Any
 from memorist.cube import Scope, parse_moment
 from memorist.errors import InputError, brief
 from memorist.store import metadata
+from memorist.store.living import ALIVE
 from memorist.store.moments import micros
 from memorist.store.protocol import Selection
 
@@ -31,7 +32,7 @@ def narrowed(scope: Scope, owner: int) -> Clause:
 
 def visible(selection: Selection) -> Clause:
     """The two clocks. A closed row keeps `valid_to` and learns it at `superseded_at`."""
-    sql = "state = 'active'"
+    sql = ALIVE
     values: list[Any] = []
     if selection.as_of is None and selection.known_at is None:
         return sql + " AND superseded_at IS NULL", values

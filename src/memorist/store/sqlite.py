@@ -17,6 +17,7 @@ import numpy as np
 from memorist.cube import SOURCE, Cube, Scope
 from memorist.errors import EmbedderMismatch, NotFound, StateError, brief
 from memorist.models.embedder import Identity, Vectors
+from memorist.states import CHANGEABLE, Verb, unchangeable
 from memorist.store import (
     access,
     archive,
@@ -25,6 +26,7 @@ from memorist.store import (
     erasure,
     extractions,
     jobs,
+    life,
     reembedding,
     refresh,
     replies,
@@ -32,7 +34,9 @@ from memorist.store import (
 )
 from memorist.store.check import check
 from memorist.store.connection import Database, copy_whole
+from memorist.store.header import set_header
 from memorist.store.index import OwnerIndex
+from memorist.store.living import ALIVE
 from memorist.store.moments import micros, moment
 from memorist.store.protocol import (
     INDEX,
@@ -41,6 +45,7 @@ from memorist.store.protocol import (
     Draft,
     Erased,
     Extracted,
+    HeaderChange,
     Job,
     Key,
     Organised,
@@ -54,7 +59,7 @@ from memorist.store.protocol import (
     Unorganised,
 )
 from memorist.store.reply_log import Exchange, Spent
-from memorist.store.rows import HEADER, cube_of, dimension_of, dump_times, fetch_in, next_rows
+from memorist.store.rows import HEADER, cube_of, dimension_of, dump_times, fetch_in, next_revision, next_rows
 from memorist.store.scoped import enter, owner_of
 from memorist.store.search import IndexSearcher
 from memorist.store.select import filtered, narrowed, visible
@@ -65,7 +70,7 @@ CACHED_EPISODES = 2_000_000
 INSERT_CUBE = """
 INSERT INTO cubes (row, id, owner, agent, session, kind, origin, state, trust, role, speaker, source, text,
   meta, times, at, position, valid_from, recorded_at, replaces, revision)
-VALUES (?, ?, ?, ?, ?, 'text', ?, 'active', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+VALUES (?, ?, ?, ?, ?, 'text', ?, 'generated', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
 """
 
 
@@ -122,11 +127,12 @@ class TableStore:
             revision = next_revision(db, owner)
             blobs = [(vector.astype(np.float16).tobytes(), row) for row, vector in vectors.items()]
             db.executemany("UPDATE features SET vector = ? WHERE row = ?", blobs)
-            db.executemany("UPDATE cubes SET revision = ? WHERE row = ?", [(revision, row) for row in vectors])
+            derived.changed(db, vectors, revision)
             if overtaken:
                 jobs.fail(db, job, None)
                 return False
             jobs.finish(db, job)
+            life.indexed(db, job.rows)
             derived.write(db, owner, organised, now, revision)
             return True
 
@@ -225,9 +231,10 @@ class TableStore:
             found = header_of(db, scope, owner, old)
             if found["superseded_at"] is not None:
                 raise StateError(f"{old} is an earlier version; update the newest one (see its history)")
-            if found["state"] != "active":
-                raise StateError(f"{old} is {found['state']}; restore it before updating")
+            if found["state"] not in CHANGEABLE:
+                raise unchangeable(old, found["state"], "get a new version")
             refuse_derived(found, "update")
+            life.refuse_held(db, life.over(db, [found["row"]]), "lose what it rests on")
             revision = next_revision(db, owner)
             closed = max(micros(draft.valid_from), found["valid_from"])
             learned = max(micros(now), found["recorded_at"])  # a clock may be set back
@@ -242,23 +249,38 @@ class TableStore:
             jobs.create(db, owner, kinds, [row, *touched])
             return draft.id
 
-    def set_state(self, scope: Scope, ids: Sequence[str], state: str, now: datetime, kinds: Sequence[str]) -> None:
-        """Forget or restore cubes, with the windows they stand in."""
+    def move(self, scope: Scope, ids: Sequence[str], verb: Verb, now: datetime, kinds: Sequence[str]) -> None:
+        """Take cubes to another state, and what rests on them out of sight or back."""
         with self._database.writing() as db:
             owner = owner_of(db, scope, create=True)
             found = [header_of(db, scope, owner, id) for id in ids]
             for header in found:
-                refuse_derived(header, {"forgotten": "forget", "active": "restore"}[state])
-                if header["state"] == state:
-                    raise StateError(f"{header['id']} is {state} already")
-            revision = next_revision(db, owner)
-            rows = [int(header["row"]) for header in found]
-            for row in rows:
-                db.execute("UPDATE cubes SET state = ?, revision = ? WHERE row = ?", (state, revision, row))
-                what = {"forgotten": "forgotten", "active": "restored"}[state]
-                db.execute("INSERT INTO events (row, at, what) VALUES (?, ?, ?)", (row, micros(now), what))
-            touched = derived.close_over(db, rows, revision)
-            jobs.create(db, owner, kinds, sorted({*rows, *touched}))
+                life.demand(db, header, verb)
+            life.move(db, owner, [int(header["row"]) for header in found], verb, now, kinds)
+
+    def describe(self, scope: Scope, ids: Sequence[str], change: HeaderChange, now: datetime) -> None:
+        """Set fields of the header of cubes."""
+        with self._database.writing() as db:
+            owner = owner_of(db, scope, create=False)
+            found = [header_of(db, scope, owner, id) for id in ids]
+            for header in found:
+                if header["origin"] == life.WINDOWS:
+                    raise StateError(f"{header['id']} is a window over episodes; describe these")
+                if header["state"] == "frozen":
+                    raise unchangeable(header["id"], "frozen", "be described anew")
+            set_header(db, [int(header["row"]) for header in found], change, now, next_revision(db, owner))
+
+    def expire(self, scope: Scope, now: datetime, kinds: Sequence[str]) -> int:
+        """Move what has ended to `expired`."""
+        with self._database.reading() as db:
+            if not life.ended(db, owner_of(db, scope, create=False), now):
+                return 0
+        with self._database.writing() as db:
+            owner = owner_of(db, scope, create=False)
+            rows = life.ended(db, owner, now)
+            if rows:
+                life.move(db, owner, rows, "expire", now, kinds)
+            return len(rows)
 
     def erase(self, scope: Scope, ids: Sequence[str], kinds: Sequence[str]) -> Erased:
         """Destroy cubes, their versions and everything derived from them. The bytes are gone after `compact`."""
@@ -268,6 +290,7 @@ class TableStore:
             for header in found:
                 refuse_derived(header, "erase")
             rows = [int(header["row"]) for header in found]
+            life.refuse_held(db, erasure.closure(db, rows), "be erased")
             revision = next_revision(db, owner)
             erased, touched = erasure.erase(db, owner, rows)
             derived.changed(db, touched, revision)
@@ -282,8 +305,8 @@ class TableStore:
             found = header_of(db, scope, owner, id)
             if found["origin"] == SOURCE:
                 raise StateError(f"{id} is an episode; to change it use update, to hide it forget")
-            if found["state"] != "active":
-                raise StateError(f"{id} is {found['state']} already")
+            if found["state"] not in CHANGEABLE:
+                raise unchangeable(id, found["state"], "be undone")
             derived.undo(db, owner, int(found["row"]), now, next_revision(db, owner))
 
     # Reading
@@ -402,12 +425,19 @@ class TableStore:
                 happened.append((newest.superseded_at, "superseded", newest))
             return sorted(happened, key=lambda change: change[0])
 
+    def versions(self, scope: Scope, id: str) -> list[Cube]:
+        """All versions of a cube, oldest first."""
+        with self._database.reading() as db:
+            owner = owner_of(db, scope, create=False)
+            rows = erasure.versions(db, [int(header_of(db, scope, owner, id)["row"])])
+            return list(load(db, scope, owner, erasure.in_turn(db, rows)).values())
+
     def scopes(self) -> Iterator[tuple[Scope, int]]:
         """Each (tenant, user) with its number of current episodes."""
         with self._database.reading() as db:
             counted = db.execute(
                 "SELECT tenant, user, (SELECT COUNT(*) FROM cubes c WHERE c.owner = o.owner AND origin = ?"
-                " AND state = 'active' AND superseded_at IS NULL) FROM owners o ORDER BY tenant, user",
+                f" AND {ALIVE} AND superseded_at IS NULL) FROM owners o ORDER BY tenant, user",
                 (SOURCE,),
             ).fetchall()
         return ((Scope(tenant=tenant, user=user), count) for tenant, user, count in counted)
@@ -585,13 +615,6 @@ class SQLiteStore(TableStore):
             db.execute("INSERT OR REPLACE INTO backups VALUES (?, ?)", (str(path.resolve()), micros(now)))
         with self._file.translated():
             copy_whole(self._file.connection(), path)
-
-
-def next_revision(db: sqlite3.Connection, owner: int) -> int:
-    """The revision of the changes of this transaction."""
-    sql = "UPDATE owners SET revision = revision + 1 WHERE owner = ? RETURNING revision"
-    found = db.execute(sql, (owner,)).fetchall()
-    return int(found[0][0]) if found else 0
 
 
 def insert_episode(

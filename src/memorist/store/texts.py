@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from memorist.states import LIVING
 from memorist.store.bm25 import idf, saturation
 from memorist.store.products import times
 from memorist.store.protocol import Floats, Kept, Rows, Terms
@@ -53,12 +54,12 @@ class Texts:
         new._reserve(len(kept), next((len(cube.vector) for cube in kept if cube.vector is not None), 0))
         for cube in kept:
             old = new.kept.pop(cube.row, None)
-            if old is not None and cube.state == "active" and same(old, cube):
+            if old is not None and cube.state in LIVING and same(old, cube):
                 new.kept[cube.row] = cube
                 continue
             if old is not None:
                 new._present[new._place.pop(cube.row)] = False
-            if cube.state == "active":
+            if cube.state in LIVING:
                 new._append(cube)
         return new
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from memorist.store.living import ALIVE
 from memorist.store.moments import moment
 from memorist.store.protocol import Stretch, Turn
 from memorist.store.rows import fetch_in
@@ -16,7 +17,7 @@ TURN = (
     "c.row, c.id, c.text, c.speaker, c.role, c.trust, c.session, c.agent, c.at, c.valid_from, f.vector, c.recorded_at,"
     " c.meta"
 )
-CURRENT = "c.origin = 'source' AND c.kind = 'text' AND c.state = 'active' AND c.superseded_at IS NULL"
+CURRENT = f"c.origin = 'source' AND c.kind = 'text' AND {ALIVE} AND c.superseded_at IS NULL"
 # The plus keeps SQLite from walking the owner's index when the rows are known.
 BY_ROW = f"SELECT {TURN} FROM cubes c JOIN features f ON f.row = c.row WHERE +c.owner = ? AND {CURRENT}"
 FROM = f"SELECT {TURN} FROM cubes c JOIN features f ON f.row = c.row WHERE c.owner = ? AND {CURRENT}"

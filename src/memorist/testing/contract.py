@@ -49,10 +49,11 @@ from memorist.testing.conversation import (
 )
 from memorist.testing.derived import DerivedContract
 from memorist.testing.embedder import HashEmbedder
+from memorist.testing.life import LifeContract
 from memorist.testing.replies import ReplyLogContract
 
 
-class StoreContract(DerivedContract, ReplyLogContract):
+class StoreContract(DerivedContract, LifeContract, ReplyLogContract):
     """What every store must do. Subclasses give the fixture `make_store`; see the module."""
 
     # ruff: noqa: D102 - the name of a test says what it is about
@@ -95,7 +96,7 @@ class StoreContract(DerivedContract, ReplyLogContract):
         (cube,) = stores().get(ANA, [sent.id])
         assert (cube.text, cube.speaker, cube.source, cube.meta) == (sent.text, "Ana", "chat", dict(sent.meta))
         assert (cube.at, cube.valid_from, cube.recorded_at) == (START, START, START)
-        assert (cube.valid_to, cube.superseded_at, cube.state, cube.origin) == (None, None, "active", "source")
+        assert (cube.valid_to, cube.superseded_at, cube.state, cube.origin) == (None, None, "generated", "source")
         assert cube.scope == Scope("acme", "ana", "", "s")
         assert cube.episodes == (sent.id,)
 
@@ -233,7 +234,7 @@ class StoreContract(DerivedContract, ReplyLogContract):
 
     def test_sequences_leave_out_what_is_not_current(self, store: Store) -> None:
         ids = filled(store, ANA, conversation(["a", "b", "c", "d"]))
-        store.set_state(ANA, [ids[1]], "forgotten", START, (KIND,))
+        store.move(ANA, [ids[1]], "forget", START, (KIND,))
         store.replace(ANA, ids[2], draft("C", at=START + timedelta(minutes=2)), START, (KIND,))
         settle(store, ANA)
         rows = [turn.row for turn in store.turns(ANA, range(100))]
@@ -265,9 +266,9 @@ class StoreContract(DerivedContract, ReplyLogContract):
         assert found(one, ANA, "Lisbon") == set()
         (id,) = filled(other, ANA, [draft("Lisbon")])
         assert found(one, ANA, "Lisbon") == {"Lisbon"}
-        other.set_state(ANA, [id], "forgotten", START, (KIND,))
+        other.move(ANA, [id], "forget", START, (KIND,))
         assert found(one, ANA, "Lisbon") == set()
-        other.set_state(ANA, [id], "active", START, (KIND,))
+        other.move(ANA, [id], "restore", START, (KIND,))
         assert found(one, ANA, "Lisbon") == {"Lisbon"}
         other.erase(ANA, [id], (KIND,))
         assert found(one, ANA, "Lisbon") == set()
@@ -375,7 +376,7 @@ class StoreContract(DerivedContract, ReplyLogContract):
                 lambda who: store.get(who, [id]),
                 lambda who: store.history(who, id),
                 lambda who: store.erase(who, [id], (KIND,)),
-                lambda who: store.set_state(who, [id], "forgotten", START, (KIND,)),
+                lambda who: store.move(who, [id], "forget", START, (KIND,)),
                 lambda who: store.replace(who, id, draft("mine now"), START, (KIND,)),
             ):
                 with pytest.raises(NotFound, match=id):
@@ -414,7 +415,7 @@ class StoreContract(DerivedContract, ReplyLogContract):
                 act = chance.choice(["forget", "erase", "replace"])
                 try:
                     if act == "forget":
-                        store.set_state(owner, [victim], "forgotten", START, (KIND,))
+                        store.move(owner, [victim], "forget", START, (KIND,))
                     elif act == "erase":
                         gone = store.erase(owner, [victim], (KIND,)).ids
                         owned[owner] = [id for id in owned[owner] if id not in gone]
@@ -457,7 +458,7 @@ class StoreContract(DerivedContract, ReplyLogContract):
     def test_scopes_counts_current_episodes(self, store: Store) -> None:
         ids = filled(store, ANA, conversation(["a", "b", "c"]))
         filled(store, OTHER, [draft("d")])
-        store.set_state(ANA, [ids[0]], "forgotten", START, (KIND,))
+        store.move(ANA, [ids[0]], "forget", START, (KIND,))
         store.replace(ANA, ids[1], draft("B"), START, (KIND,))
         assert dict(store.scopes()) == {ANA: 2, OTHER: 1}
 
@@ -469,7 +470,7 @@ class StoreContract(DerivedContract, ReplyLogContract):
         assert store.replace(ANA, ids[1], newer, START + 2 * DAY, (KIND,)) == newer.id
         settle(store, ANA)
         (old,) = store.get(ANA, [ids[1]])
-        assert (old.valid_to, old.superseded_at, old.state) == (START + DAY, START + 2 * DAY, "active")
+        assert (old.valid_to, old.superseded_at, old.state) == (START + DAY, START + 2 * DAY, "activated")
         assert [(what, cube.text) for _, what, cube in store.history(ANA, newer.id)] == [
             ("added", "b"),
             ("updated", "B"),
@@ -477,8 +478,8 @@ class StoreContract(DerivedContract, ReplyLogContract):
         assert windows_of(store, ANA) == {f"wi-{ids[0]}": (ids[0], newer.id), f"wi-{newer.id}": (newer.id, ids[2])}
         with pytest.raises(StateError, match="earlier version"):
             store.replace(ANA, ids[1], draft("again"), START, (KIND,))
-        store.set_state(ANA, [newer.id], "forgotten", START, (KIND,))
-        with pytest.raises(StateError, match="forgotten"):
+        store.move(ANA, [newer.id], "forget", START, (KIND,))
+        with pytest.raises(StateError, match="deleted"):
             store.replace(ANA, newer.id, draft("again"), START, (KIND,))
 
     def test_a_clock_set_back_leaves_order(self, store: Store) -> None:
@@ -491,24 +492,24 @@ class StoreContract(DerivedContract, ReplyLogContract):
     def test_forget_hides_and_restore_brings_back(self, store: Store) -> None:
         ids = filled(store, ANA, conversation(["a", "b", "c"]))
         whole = windows_of(store, ANA)
-        store.set_state(ANA, [ids[1]], "forgotten", START, (KIND,))
+        store.move(ANA, [ids[1]], "forget", START, (KIND,))
         assert windows_of(store, ANA) == {}
         settle(store, ANA)
         assert windows_of(store, ANA) == {f"wi-{ids[0]}": (ids[0], ids[2])}
         assert found(store, ANA, "a b c") == {"a", "c"}
         assert found(store, ANA, "a b c", as_of=START + DAY, known_at=START + DAY) == {"a", "c"}
-        assert store.get(ANA, [ids[1]])[0].state == "forgotten"
-        store.set_state(ANA, [ids[1]], "active", START + DAY, (KIND,))
+        assert store.get(ANA, [ids[1]])[0].state == "deleted"
+        store.move(ANA, [ids[1]], "restore", START + DAY, (KIND,))
         settle(store, ANA)
         assert windows_of(store, ANA) == whole
         assert [what for _, what, _ in store.history(ANA, ids[1])] == ["added", "forgotten", "restored"]
 
     def test_a_wrong_state_changes_nothing(self, store: Store) -> None:
         ids = filled(store, ANA, conversation(["a", "b"]))
-        with pytest.raises(StateError, match="active already"):
-            store.set_state(ANA, [ids[0]], "active", START, (KIND,))
+        with pytest.raises(StateError, match="activated already"):
+            store.move(ANA, [ids[0]], "restore", START, (KIND,))
         with pytest.raises(NotFound, match="ep-none"):
-            store.set_state(ANA, [ids[0], "ep-none"], "forgotten", START, (KIND,))
+            store.move(ANA, [ids[0], "ep-none"], "forget", START, (KIND,))
         assert found(store, ANA, "a b") == {"a", "b"}
         assert store.jobs(ANA) == []
 
@@ -516,7 +517,7 @@ class StoreContract(DerivedContract, ReplyLogContract):
         filled(store, ANA, conversation(["a", "b"]))
         (window,) = windows_of(store, ANA)
         for call in (
-            lambda: store.set_state(ANA, [window], "forgotten", START, (KIND,)),
+            lambda: store.move(ANA, [window], "forget", START, (KIND,)),
             lambda: store.replace(ANA, window, draft("x"), START, (KIND,)),
             lambda: store.erase(ANA, [window], (KIND,)),
         ):
@@ -530,7 +531,7 @@ class StoreContract(DerivedContract, ReplyLogContract):
         newer = draft("B", at=START + timedelta(minutes=1))
         store.replace(ANA, ids[1], newer, START, (KIND,))
         settle(store, ANA)
-        store.set_state(ANA, [ids[2]], "forgotten", START, (KIND,))
+        store.move(ANA, [ids[2]], "forget", START, (KIND,))
         pending = len(store.jobs(ANA))
         erased = store.erase(ANA, [ids[1]], (KIND,))
         assert {ids[1], newer.id} <= set(erased.ids)
@@ -582,7 +583,7 @@ class StoreContract(DerivedContract, ReplyLogContract):
         ids = filled(store, ANA, conversation(["a", "b", "c", "d"], meta={"x": "é"}))
         filled(store, OTHER, [draft("e", agent="x", source="f", times=())])
         store.replace(ANA, ids[1], draft("B", at=START + timedelta(minutes=1)), START + DAY, (KIND,))
-        store.set_state(ANA, [ids[3]], "forgotten", START, (KIND,))
+        store.move(ANA, [ids[3]], "forget", START, (KIND,))
         settle(store, ANA)
         records = list(store.dump())
         other = stores("two")

@@ -215,7 +215,7 @@ class DerivedContract:
         assert store.links(ANA, "like") == []
         store.undo(ANA, "no-a", START + 2 * DAY)
         (cube,) = store.get(ANA, ["no-a"])
-        assert (cube.text, len(cube.episodes), cube.state) == ("about a", 1, "active")
+        assert (cube.text, len(cube.episodes), cube.state) == ("about a", 1, "activated")
         assert len(store.links(ANA, "like")) == 1
         kept = {one.id: one for one in store.derived(ANA, NOTES, 0).kept}["no-a"]
         assert kept.vector is not None
@@ -236,7 +236,7 @@ class DerivedContract:
         store.undo(ANA, "no-a", START)
         write(store, note("a", rows))
         assert active(store) == set()
-        assert [(what, cube.state) for _, what, cube in store.history(ANA, "no-a")][-1] == ("undone", "undone")
+        assert [(what, cube.state) for _, what, cube in store.history(ANA, "no-a")][-1] == ("undone", "archived")
         with pytest.raises(StateError):
             store.undo(ANA, "no-a", START)
 
@@ -310,7 +310,7 @@ class DerivedContract:
         rows = rows_of(store, ids)
         write(store, note("both", rows[:2]), note("last", rows[2:]))
         write(store)
-        store.set_state(ANA, [ids[0]], "forgotten", START, (KIND,))
+        store.move(ANA, [ids[0]], "forget", START, (KIND,))
         assert active(store) == {"no-last"}
         assert set(rows[:2]) <= set(store.unorganised(ANA, NOTES, 9).rows)
         settle_jobs(store, ANA)
@@ -321,9 +321,9 @@ class DerivedContract:
         write(store, note("fact", rows[:1]))
         (fact,) = store.derived(ANA, NOTES, 0).kept
         write(store, note("summary", [fact.row]))
-        store.set_state(ANA, [ids[0]], "forgotten", START, (KIND,))
+        store.move(ANA, [ids[0]], "forget", START, (KIND,))
         assert active(store) == set()
-        store.set_state(ANA, [ids[0]], "active", START, (KIND,))
+        store.move(ANA, [ids[0]], "restore", START, (KIND,))
         store.erase(ANA, [ids[0]], (KIND,))
         assert store.derived(ANA, NOTES, 0).kept == ()
         settle_jobs(store, ANA)
@@ -332,7 +332,7 @@ class DerivedContract:
         ids = filled(store, ANA, conversation(["a", "b"]))
         rows = rows_of(store, ids)
         seen = store.unorganised(ANA, NOTES, 9)
-        store.set_state(ANA, [ids[0]], "forgotten", START, (KIND,))
+        store.move(ANA, [ids[0]], "forget", START, (KIND,))
         assert store.organise(ANA, NOTES, seen, Organised((note("a", rows[:1]), note("b", rows[1:]))), START)
         assert active(store) == {"no-b"}
         assert rows[0] in store.unorganised(ANA, NOTES, 9).rows

@@ -1,0 +1,88 @@
+"""The life of someone's cubes: their states and their header. Made by `ScopedMemory.cubes`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from memorist.cube import Cube, Scope, parse_moment, utc
+from memorist.errors import InputError
+from memorist.states import Verb
+from memorist.store.protocol import INDEX, HeaderChange, Store
+
+NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True)
+class Cubes:
+    """What may be done with cubes beside adding, updating and forgetting them; see `memorist.states` for the table.
+
+    Every call is for one id or several, all of them or none: it raises NotFound, or a StateError that names what would
+    be possible instead. `settle` has organisers look at what changed.
+    """
+
+    store: Store
+    scope: Scope
+    clock: Callable[[], datetime]
+    settle: Callable[[], object]
+
+    def archive(self, id: str | Sequence[str]) -> None:
+        """Put cubes away that are seldom needed: kept, and out of recall. `activate` undoes it."""
+        self._move(id, "archive")
+
+    def activate(self, id: str | Sequence[str]) -> None:
+        """Bring archived or expired cubes back to recall; what was expired has no end any more.
+
+        What was derived from something that is not there for recall itself cannot be.
+        """
+        self._move(id, "activate")
+
+    def freeze(self, id: str | Sequence[str]) -> None:
+        """Hold cubes as they are: they are recalled, and cannot be updated, fused, forgotten, archived or erased, nor
+        expire; nor can what they rest on."""
+        self._move(id, "freeze")
+
+    def thaw(self, id: str | Sequence[str]) -> None:
+        """End a `freeze`."""
+        self._move(id, "thaw")
+
+    def describe(
+        self,
+        id: str | Sequence[str],
+        *,
+        semantic_type: str | None = None,
+        expires_at: datetime | str | None = None,
+        ttl: timedelta | None = None,
+        priority: int | None = None,
+        sensitivity: Sequence[str] | None = None,
+    ) -> None:
+        """Set what cubes are (`semantic_type`), until when they are recalled, how important and how sensitive they are.
+
+        What is not named stays. `expires_at` is a time or "never", `ttl` how long from now instead. `priority` is from
+        -100 to 100. Raises InputError too.
+        """
+        now = utc(self.clock())
+        if ttl is not None and expires_at is not None:
+            raise InputError("name either expires_at or ttl, not both")
+        end = expires_at if ttl is None else now + ttl
+        until = None if end is None or end == NEVER else parse_moment(end, "expires_at")
+        change = HeaderChange(semantic_type, priority, sensitivity, end is not None, until)
+        self.store.describe(self.scope, ids_of(id), change, now)
+        self.settle()
+
+    def versions(self, id: str) -> list[Cube]:
+        """The version chain of a cube, oldest first; any of its versions names it. Raises NotFound."""
+        return self.store.versions(self.scope, id)
+
+    def _move(self, id: str | Sequence[str], verb: Verb) -> None:
+        self.store.move(self.scope, ids_of(id), verb, utc(self.clock()), (INDEX,))
+        self.settle()
+
+
+def ids_of(id: object) -> list[str]:
+    """One id or several as a list without repeats. Raises InputError."""
+    ids = [id] if isinstance(id, str) else list(id) if isinstance(id, Sequence) else []
+    if not ids or not all(isinstance(one, str) for one in ids):
+        raise InputError("name at least one id, such as ep-…")
+    return list(dict.fromkeys(ids))
