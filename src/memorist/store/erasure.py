@@ -60,7 +60,7 @@ def closure(db: sqlite3.Connection, rows: Sequence[int]) -> set[int]:
 def erase(db: sqlite3.Connection, owner: int, rows: Sequence[int]) -> tuple[Erased, list[int]]:
     """Delete the closure of the rows. Also returns the episodes that lost a neighbour, to organise anew."""
     doomed = sorted(closure(db, rows))
-    headers = fetch_in(db, "SELECT row, id, origin, text FROM cubes WHERE row IN ({})", doomed)
+    headers = fetch_in(db, "SELECT row, id, origin, text FROM cubes WHERE row IN ({}) ORDER BY row", doomed)
     parents = fetch_in(db, "SELECT DISTINCT parent FROM lineage WHERE child IN ({})", doomed)
     touched = sorted({row for (row,) in parents} - set(doomed))
     counts = {
@@ -124,5 +124,5 @@ def remains(db: sqlite3.Connection, files: Sequence[Path], piece: str) -> bool:
     needle = piece.encode()
     if len(needle) < LEAST_SEARCHED or not any(holds(file, needle) for file in files):
         return False
-    living = "SELECT 1 FROM cubes WHERE instr(text, :piece) OR instr(meta, :piece) LIMIT 1"
+    living = "SELECT 1 FROM cubes WHERE instr(text, :piece) > 0 OR instr(meta, :piece) > 0 LIMIT 1"
     return db.execute(living, {"piece": piece}).fetchone() is None

@@ -94,7 +94,7 @@ def spent(db: sqlite3.Connection, owner: int, since: datetime | None) -> list[Sp
 def erase(db: sqlite3.Connection, rows: Sequence[int]) -> tuple[int, list[str]]:
     """Delete the calls that saw any of these episodes; returns how many, and what their replies said."""
     doomed = sorted({reply for (reply,) in fetch_in(db, "SELECT reply FROM reply_rows WHERE row IN ({})", rows)})
-    found = fetch_in(db, "SELECT text, calls FROM replies WHERE reply IN ({})", doomed)
+    found = fetch_in(db, "SELECT text, calls FROM replies WHERE reply IN ({}) ORDER BY reply", doomed)
     db.executemany("DELETE FROM replies WHERE reply = ?", [(reply,) for reply in doomed])
     return len(doomed), [said for both in found for said in both if said not in ("", "[]")]
 

@@ -405,7 +405,10 @@ class TableStore:
             return [
                 id
                 for (id,) in fetch_in(
-                    db, f"SELECT id FROM cubes WHERE origin = 'source' AND {sql} AND id IN ({{}})", ids, *values
+                    db,
+                    f"SELECT id FROM cubes WHERE origin = 'source' AND {sql} AND id IN ({{}}) ORDER BY row",
+                    ids,
+                    *values,
                 )
             ]
 

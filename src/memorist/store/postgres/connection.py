@@ -273,6 +273,12 @@ def driver() -> Any:
     return psycopg
 
 
+DURABLE = """
+SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'
+"""
+"""What is acknowledged is on disk, whatever the server does for others."""
+
+
 def configure(connection: psycopg.Connection[Any]) -> None:
     """Have values go over and come back as they do with SQLite, and statements be planned once."""
     from memorist.store.postgres.values import adapt
@@ -280,6 +286,7 @@ def configure(connection: psycopg.Connection[Any]) -> None:
     adapt(connection)
     connection.execute(f"SET search_path = {TABLES}, {VIEWS}")
     connection.execute("SET plan_cache_mode = force_generic_plan")
+    connection.execute(DURABLE)
 
 
 def rolled_back(connection: psycopg.Connection[Any], session: Session) -> None:

@@ -24,7 +24,7 @@ OLDEST = 150_000
 
 ABOUT = """
 SELECT current_setting('server_version_num')::int, current_setting('server_version'),
-  current_setting('synchronous_commit'), pg_database_size(current_database())
+  current_setting('fsync'), pg_database_size(current_database())
 """
 
 
@@ -82,7 +82,7 @@ class PostgresStore(TableStore):
         if number < OLDEST:
             problem = "use PostgreSQL 15 or newer"
         elif durable == "off":
-            problem = "synchronous_commit is off, so a crash may lose what was acknowledged; turn it on"
+            problem = "fsync is off there, so a power cut may lose or damage everything; turn it on"
         return problem, f"PostgreSQL {version}, store {size / 1e6:.1f} MB"
 
     def check(self) -> list[str]:
