@@ -6,7 +6,7 @@ READY := $(VENV)/ready
 DATA ?= dev_assistant dev_colleagues
 SIZES ?= 10000,100000
 
-.PHONY: demo test check bench tables format clean
+.PHONY: demo test check test-conformance bench tables format clean
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -25,6 +25,10 @@ check: $(READY)  ## formatter, linter, strict types, import contract
 
 test: $(READY) check  ## all checks and tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-conformance: $(READY)  ## the official suite of the Model Context Protocol; needs Node 22
+	NPM_CONFIG_UPDATE_NOTIFIER=false npm install --silent --no-save --prefix $(VENV)/conformance @modelcontextprotocol/conformance@0.1.16
+	$(BIN)/python tests/conformance/run.py $(VENV)/conformance/node_modules/.bin/conformance
 
 bench: $(READY)  ## quality at equal token budget, answers, and speed by size
 	$(BIN)/memorist bench locomo $(foreach file,$(DATA),--data $(file)) --recipe default,lexical,dense,hybrid,rrf --budget 500,1500,3000

@@ -460,3 +460,24 @@ def test_data_of_several_suites(tmp_path, musique, monkeypatch):
     (tmp_path / "multihop" / "hotpotqa_train.json").write_text("[]")
     found = sources(both, [f"musique={musique}", str(tmp_path)], Source())
     assert [source.files for _, source in found] == [(musique,), (tmp_path / "multihop" / "hotpotqa_train.json",)]
+    (own,) = sources([HOTPOTQA], [str(tmp_path / "multihop")], Source())
+    assert own[1].files == found[1][1].files
+    for folder in (tmp_path, tmp_path / "multihop"):
+        with pytest.raises(InputError, match=r"musique needs multihop/musique_train\.json, which is not in the folder"):
+            sources([MUSIQUE], [str(folder)], Source())
+
+
+def test_recipes_that_keep_the_same_share_a_store(tmp_path, musique):
+    pytest.importorskip("spacy", reason="needs the extra memorist[graph]")
+    openie = tmp_path / "openie.json"
+    docs = [
+        {"passage": f"{one['title']}\n{one['paragraph_text']}", "extracted_triples": [[one["title"], "is", "a river"]]}
+        for line in musique.read_text("utf-8").splitlines()
+        for one in json.loads(line)["paragraphs"]
+    ]
+    openie.write_text(json.dumps({"docs": docs}), encoding="utf-8")
+    names = ("dense", "default", "hipporag2", "hipporag2:node")
+    (measured,) = run(plan_of(musique, recipes=names, openie=openie), Journal(None), QUIET)
+    bytes_ = {row.recipe: row.value for row in measured.rows if row.metric == "store_bytes"}
+    assert bytes_["dense"] == bytes_["default"] < bytes_["hipporag2"] == bytes_["hipporag2:node"]
+    assert {record.system for record in measured.records if record.invalid is None} >= set(names)

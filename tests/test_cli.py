@@ -533,7 +533,7 @@ def examples_in_help() -> list[str]:
         for heading, group in GROUPS.items()
         if heading != "See and measure"
         for name, command in group.items()
-        if not isinstance(command, App) and name not in ("serve", "work")
+        if not isinstance(command, App) and name not in ("serve", "mcp", "work")
     ]
     lines = [
         line for one in commands for line in re.findall(r"^ {8}(\S.*)$", one.__doc__.split("\n    Param")[0], re.M)

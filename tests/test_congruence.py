@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import random
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -78,7 +78,7 @@ def named(value: Any, names: dict[int, str], field: str = "") -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
         return {name: named(one, names, name) for name, one in fields.items()}
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {key: named(one, names) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
         return [named(one, names) for one in value]

@@ -150,9 +150,12 @@ def test_little_trust_never_supersedes_much_and_both_are_listed(opened):
     (conflict,) = ana.conflicts()
     assert [cube.text for cube in conflict.facts] == held(ana)
     assert {cube.trust for cube in conflict.facts} == {"user", "web"}
+    found = [one for one in ana.ask("Where does Ana live?").conflicts if one.kind == "disputed"]
+    assert [(one.older.text, one.newer.text) for one in found] == [("Ana lives in Oslo.", "Ana lives in Paris.")]
     ana.add("I live in Rome.", at="2025-01-01")
     assert held(ana) == ["Ana lives in Rome."]
     assert ana.conflicts() == []
+    assert "disputed" not in {one.kind for one in ana.ask("Where does Ana live?").conflicts}
 
 
 def test_two_values_of_the_same_moment_are_a_conflict(opened):

@@ -12,7 +12,7 @@ from memorist.bench.synthetic import WordSum, texts, turns
 from memorist.cube import Scope
 from memorist.store.bits import estimated, hamming, nearest, sign_words
 from memorist.store.bm25 import K1, B
-from memorist.store.postings import Postings, pack
+from memorist.store.postings import Postings, joined_terms, pack
 from memorist.store.protocol import Selection
 from memorist.store.terms import pack_terms, query_terms, stems
 
@@ -63,7 +63,7 @@ def test_postings_are_the_documents_in_any_number_of_parts(documents, data):
     cuts = sorted(data.draw(st.sets(st.integers(0, len(blobs)), max_size=5)) | {0, len(blobs)})
     postings = Postings()
     for begin, end in pairwise(cuts):
-        packed, lengths = pack(blobs[begin:end], begin)
+        packed, lengths = pack(joined_terms(blobs[begin:end]), begin)
         assert lengths.tolist() == [len(words) for words in documents[begin:end]]
         postings.append(packed)
         if data.draw(st.booleans()):

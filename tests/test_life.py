@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -14,7 +15,7 @@ from memorist import Memory
 from memorist.errors import InputError, NotFound, StateError
 from memorist.recipes import RECIPES
 from memorist.states import CHANGEABLE, LIVING, MOVES, moved, possible
-from memorist.store.schema import LIFE, MIGRATIONS
+from memorist.store.schema import APPLICATION_ID, LIFE, MIGRATIONS
 from memorist.testing import HashEmbedder
 
 START = datetime(2025, 3, 1, 9, tzinfo=timezone.utc)
@@ -212,6 +213,22 @@ def test_recall_returns_only_what_is_living(tmp_path, recipe):
             assert [(hit.id, hit.score) for hit in ana.search(question, budget=2_000)] == before
 
 
+def as_of_version(version: int, path: Path, state: str) -> None:
+    """Make the file one of an older version: its schema, with what of the data has a place there."""
+    older = sqlite3.connect(f"{path}.older")
+    older.executescript("".join(MIGRATIONS[:version]) + f"PRAGMA user_version = {version};")
+    older.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    older.execute("ATTACH ? AS now", (str(path),))
+    for (table,) in older.execute("SELECT name FROM main.sqlite_schema WHERE type = 'table'").fetchall():
+        if not table.startswith("sqlite_"):
+            names = [name for _, name, *_ in older.execute(f"PRAGMA main.table_info({table})")]
+            values = [state if (table, name) == ("cubes", "state") else name for name in names]
+            older.execute(f"INSERT INTO main.{table} ({','.join(names)}) SELECT {','.join(values)} FROM now.{table}")
+    older.commit()
+    older.close()
+    Path(f"{path}.older").replace(path)
+
+
 def test_an_older_file_speaks_the_new_words(tmp_path):
     path = tmp_path / "memory.db"
     with opened(path) as memory:
@@ -219,18 +236,7 @@ def test_an_older_file_speaks_the_new_words(tmp_path):
         ids = ana.add([{"role": "user", "content": text, "timestamp": START.isoformat()} for text in SAID]).ids
         ana.forget(ids[1])
         before = [(hit.id, hit.score) for hit in ana.search("kayak")]
-    place = MIGRATIONS.index(LIFE)
-    older = sqlite3.connect(path)
-    older.executescript(
-        "UPDATE cubes SET state = CASE state WHEN 'deleted' THEN 'forgotten' ELSE 'active' END;"
-        "DROP INDEX cubes_expiring; DROP TABLE usage;"
-        + "".join(
-            f"ALTER TABLE cubes DROP COLUMN {name};"
-            for name in ("semantic_type", "updated_at", "expires_at", "priority", "sensitivity")
-        )
-        + f"PRAGMA user_version = {place};"
-    )
-    older.close()
+    as_of_version(MIGRATIONS.index(LIFE), path, "CASE state WHEN 'deleted' THEN 'forgotten' ELSE 'active' END")
     with opened(path) as memory:
         ana = memory.scope(user="ana")
         assert [ana.get(id).state for id in ids] == ["activated", "deleted", *["activated"] * 4]

@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import httpx2
 import pytest
@@ -25,62 +22,7 @@ from memorist import Memory
 from memorist.cube import Scope
 from memorist.serve import keys
 from memorist.testing import HashEmbedder
-
-PROGRAM = """
-import sys
-from schemathesis.specs.openapi.checks import positive_data_acceptance
-
-from memorist import Memory
-from memorist.serve.run import run
-from memorist.testing import HashEmbedder
-with Memory.open(sys.argv[1], embedder=HashEmbedder()) as memory:
-    run(memory, "127.0.0.1", int(sys.argv[2]), largest=200_000)
-"""
-
-
-@dataclass
-class Server:
-    """A running server, its store and its log."""
-
-    store: Path
-    port: int
-    log: Path
-    process: subprocess.Popen[bytes] | None = None
-    clients: list[httpx2.Client] = field(default_factory=list)
-
-    def start(self) -> None:
-        with self.log.open("ab") as log:
-            command = [sys.executable, "-c", PROGRAM, str(self.store), str(self.port)]
-            self.process = subprocess.Popen(command, stderr=log)
-        for _ in range(200):
-            try:
-                if httpx2.get(f"http://127.0.0.1:{self.port}/health/ready").status_code == 200:
-                    return
-            except httpx2.TransportError:
-                time.sleep(0.05)
-        raise AssertionError(self.log.read_text())
-
-    def stop(self, how: int = signal.SIGTERM) -> int:
-        assert self.process is not None
-        while self.clients:
-            self.clients.pop().close()
-        self.process.send_signal(how)
-        return self.process.wait(20)
-
-    def client(self, secret: str | None = None) -> httpx2.Client:
-        headers = {"Authorization": f"Bearer {secret}"} if secret else {}
-        self.clients.append(httpx2.Client(base_url=f"http://127.0.0.1:{self.port}", headers=headers, timeout=20))
-        return self.clients[-1]
-
-    def key(self, scope: Scope, **more: object) -> str:
-        with Memory.open(self.store, embedder=HashEmbedder()) as memory:
-            return keys.create(memory._store, scope, memory.now(), **more)[1]  # type: ignore[arg-type]
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+from serving import Server, free_port
 
 
 @pytest.fixture(scope="module")

@@ -103,12 +103,15 @@ class Cube:
     """A managed unit of memory: payload and header (MemOS, MemCube).
 
     Two clocks: `valid_from`/`valid_to` say when it was true, `recorded_at`/`superseded_at` when we believed it. An
-    open end is None. `episodes` are the ids of the episodes it rests on (its own id for an episode).
+    open end is None. `episodes` are the ids of what it was derived from (its own id for an episode).
 
     Descriptive: `semantic_type` says what it is (fact, preference, task, …; "" when nobody said), `updated_at` when its
     header or state last changed. Governance: after `expires_at` it is no longer recalled (None: never), `priority`
     (0 by default, higher is more) and `sensitivity` tags are what a user or a rule made of it. Behaviour: `recalls`
     counts the searches that returned it, `recalled_at` is the last of them.
+
+    A cube that is not text has its tensors as `payload`: the sha256 of a safetensors file that the store keeps. Its
+    `text` is what they were made of.
     """
 
     id: str
@@ -136,6 +139,7 @@ class Cube:
     sensitivity: tuple[str, ...]
     recalls: int
     recalled_at: datetime | None
+    payload: str | None
 
     @property
     def fingerprint(self) -> str:

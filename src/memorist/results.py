@@ -191,10 +191,11 @@ class Conflict:
     """Two sides that do not go together, the older first.
 
     `kind` is "superseded" when an update put the newer in the older's place (`at` is then since when each was true),
-    "differs" when two episodes say nearly the same with another number, another word or a "not".
+    "differs" when two episodes say nearly the same with another number, another word or a "not", "disputed" when two
+    facts cannot both hold and neither closes the other.
     """
 
-    kind: Literal["superseded", "differs"]
+    kind: Literal["superseded", "differs", "disputed"]
     older: Citation
     newer: Citation
 

@@ -34,7 +34,7 @@ Versions = Callable[[str], Sequence[Change]]
 def conflicts(cited: Sequence[Citation], shown: Sequence[Hit], versions: Versions) -> tuple[Conflict, ...]:
     """What the cited passages replaced, and which of the shown passages differ from them."""
     by_id = {hit.id: hit for hit in shown}
-    found = [*superseded(cited, versions)]
+    found = [*superseded(cited, versions), *disputed(cited, shown, versions)]
     pairs: set[frozenset[str]] = set()
     for one in cited:
         for other in shown:
@@ -60,6 +60,27 @@ def superseded(cited: Iterable[Citation], versions: Versions) -> Iterator[Confli
             before = cubes[order[place - 1]]
             older = Citation(before.id, before.text, before.valid_from, before.speaker, 0.0)
             yield Conflict("superseded", older, replace(one, at=cubes[one.id].valid_from))
+
+
+def disputed(cited: Sequence[Citation], shown: Sequence[Hit], versions: Versions) -> Iterator[Conflict]:
+    """Facts that are cited, or whose episodes are, each against those that it is in conflict with."""
+    names = {one.id for one in cited}
+    pairs: set[frozenset[str]] = set()
+    for hit in shown:
+        if hit.id not in names and names.isdisjoint(hit.episodes):
+            continue
+        others = hit.meta.get("conflicts")
+        for id in others if isinstance(others, list) else ():
+            told = [] if frozenset((hit.id, id)) in pairs else versions(id)
+            pairs.add(frozenset((hit.id, id)))
+            if told:
+                sides = (said(told[-1].cube), Citation(hit.id, hit.text, hit.at, hit.speaker, 0.0))
+                yield Conflict("disputed", *sorted(sides, key=said_at))
+
+
+def said(cube: Cube) -> Citation:
+    """A cube as it is cited."""
+    return Citation(cube.id, cube.text, cube.at, cube.speaker, 0.0)
 
 
 def comparable(one: Hit | None, other: Hit) -> bool:

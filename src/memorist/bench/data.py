@@ -27,7 +27,7 @@ def sources(suites: Sequence[Suite], data: Sequence[str], common: Source) -> lis
         suite, equals, path = one.partition("=")
         if equals and suite in {each.name for each in suites}:
             named.setdefault(suite, []).append(located(path))
-        elif Path(one).is_dir() and any(each.file and (Path(one) / each.file).exists() for each in suites):
+        elif Path(one).is_dir() and (any(placed(each, Path(one)) for each in suites) or not of_folders(suites)):
             folder = Path(one)
         elif len(suites) == 1:
             named.setdefault(suites[0].name, []).append(located(one))
@@ -43,11 +43,26 @@ def files_of(suite: Suite, named: Sequence[Path], folder: Path | None) -> tuple[
     place = folder or (Path(os.environ[VARIABLE]) if VARIABLE in os.environ else None)
     if place is None:
         raise InputError(f"{suite.name} needs data: give --data FILE, or a folder with {suite.file}")
-    if not (place / suite.file).exists():
+    found = placed(suite, place)
+    if found is None:
         raise InputError(
-            f"{suite.name} needs {place / suite.file}, which does not exist; give --data {suite.name}=FILE"
+            f"{suite.name} needs {suite.file}, which is not in the folder {place};"
+            f" put it there, or give --data {suite.name}=FILE"
         )
-    return (place / suite.file,)
+    return (found,)
+
+
+def placed(suite: Suite, folder: Path) -> Path | None:
+    """The data of a suite in a folder of data sets, or in the set's own folder there."""
+    if suite.file is None:
+        return None
+    file = Path(suite.file)
+    return next((place for place in (folder / file, folder / file.name) if place.exists()), None)
+
+
+def of_folders(suites: Sequence[Suite]) -> bool:
+    """Whether the data of a suite are a folder of several files."""
+    return any(suite.file is not None and not Path(suite.file).suffix for suite in suites)
 
 
 def located(path: str | Path) -> Path:
@@ -64,7 +79,5 @@ def available(data: Sequence[str]) -> list[Suite]:
     """Every suite whose data are in the folder given, or that makes its own."""
     folders = [Path(one) for one in (*data, os.environ.get(VARIABLE, "")) if one and Path(one).is_dir()]
     return [
-        suite
-        for suite in SUITES.values()
-        if suite.file is None or any((folder / suite.file).exists() for folder in folders[:1])
+        suite for suite in SUITES.values() if suite.file is None or any(placed(suite, folder) for folder in folders[:1])
     ]

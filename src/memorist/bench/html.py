@@ -9,7 +9,7 @@ from typing import Any
 
 from memorist.bench.plots import bars, heat, lines
 from memorist.bench.report import COSTS, shown
-from memorist.bench.rows import ALL
+from memorist.bench.rows import ALL, FAILED
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1000px; margin: 2em auto; padding: 0 1em; color: #222; }
@@ -60,7 +60,11 @@ def section(name: str, about: Mapping[str, Any], rows: Sequence[Row]) -> list[st
         f'<p class="invalid">{escape(system)} is invalid: {escape(reason)}</p>'
         for system, reason in about["invalid"].items()
     ]
-    found.append(table(rows, [one for one in metrics(rows) if one not in COSTS]))
+    found += [
+        f'<p class="invalid">{escape(system)} did not run: {escape(reason)}</p>'
+        for system, reason in about.get("failed", {}).items()
+    ]
+    found.append(table(rows, [one for one in metrics(rows) if one not in (*COSTS, FAILED)]))
     found.append(lines(f"{headline} by tokens", "tokens", against(rows, headline, "tokens")))
     found.append(lines(f"{headline} by time", "ms a search (p50)", against(rows, headline, "search_ms_p50")))
     found.append(by_category(rows, headline, about["categories"]))

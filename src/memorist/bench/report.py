@@ -11,10 +11,13 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from memorist import __version__
 from memorist.bench.judges import judge_named
-from memorist.bench.rows import ALL, Row
+from memorist.bench.peers.environment import version_of
+from memorist.bench.peers.known import PREFIX, peer_named
+from memorist.bench.rows import ALL, FAILED, Row
 from memorist.bench.run import Measured, Plan, code
 from memorist.bench.streams import Learned
 
@@ -28,7 +31,7 @@ COSTS = (
 
 def qualities(rows: Iterable[Row]) -> list[str]:
     """The metrics of quality, in the order in which they came."""
-    return list(dict.fromkeys(row.metric for row in rows if row.metric not in (*COSTS, "invalid")))
+    return list(dict.fromkeys(row.metric for row in rows if row.metric not in (*COSTS, "invalid", FAILED)))
 
 
 def show(measured: Sequence[Measured], console: Console) -> None:
@@ -41,7 +44,14 @@ def show(measured: Sequence[Measured], console: Console) -> None:
             console.print(detail)
         console.print(overall(one, [name for name in COSTS if spent(one, name)], "cost"))
         for system, reason in invalid_reasons(one).items():
-            console.print(f"[red]{system} is invalid:[/red] {reason}", highlight=False)
+            told(f"{system} is invalid", reason, console)
+        for system, reason in one.failed.items():
+            told(f"{system} did not run", reason, console)
+
+
+def told(what: str, reason: str, console: Console) -> None:
+    """What went wrong, with its reason."""
+    console.print(Text.assemble((f"{what}:", "red"), f" {reason}"))
 
 
 def spent(one: Measured, metric: str) -> bool:
@@ -57,11 +67,12 @@ def overall(one: Measured, names: Sequence[str], title: str) -> Table:
         table.add_column(column, justify="left" if column == "recipe" else "right")
     values = {(row.recipe, row.budget, row.metric): row.value for row in one.rows if row.category == ALL}
     for system, budget in settings_of(one.rows):
-        if not any((system, budget, name) in values for name in (*names, "invalid")):
+        if not any((system, budget, name) in values for name in (*names, "invalid", FAILED)):
             continue  # a reference costs nothing
         cells = [shown(name, values.get((system, budget, name), values.get((system, 0, name)))) for name in names]
-        if (system, budget, "invalid") in values:
-            cells = ["invalid", *("" for _ in names[1:])]
+        for wrong, said in (("invalid", "invalid"), (FAILED, "did not run")):
+            if (system, budget, wrong) in values:
+                cells = [said, *("" for _ in names[1:])]
         table.add_row(system, *((f"{budget:,}",) if budgeted else ()), *cells)
     return table
 
@@ -129,6 +140,7 @@ def document(measured: Sequence[Measured], plan: Plan, command: str | None = Non
                 "headline": one.suite.headline,
                 "categories": one.suite.categories,
                 "invalid": invalid_reasons(one),
+                "failed": one.failed,
             }
             for one, source in zip(measured, sources)
         },
@@ -136,6 +148,7 @@ def document(measured: Sequence[Measured], plan: Plan, command: str | None = Non
         "command": command,
         "seed": sources[0].seed,
         "embedder": plan.embedder,
+        "peers": versions(plan.systems),
         "reader": plan.reader or sorted({one.suite.reader for one in measured}),
         "judge": judge.about if (judge := judge_named(plan.judge)) else None,
         "version": __version__,
@@ -172,6 +185,11 @@ def stream_document(learned: Sequence[Learned], plan: Plan, command: str | None 
             for one in learned
         ],
     }
+
+
+def versions(systems: Iterable[str]) -> dict[str, str | None]:
+    """The peers among systems, and which version of each is installed."""
+    return {name: version_of(peer_named(name.removeprefix(PREFIX))) for name in systems if name.startswith(PREFIX)}
 
 
 def machine() -> dict[str, object]:

@@ -15,6 +15,10 @@ ALL = "all"
 """The category that stands for all questions with a metric."""
 
 
+FAILED = "failed"
+"""The metric of a system that could not be run, or broke: 1."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One number. `budget` is in tokens (0: does not apply), `category` one of the suite's or "all", `n` how many

@@ -8,7 +8,7 @@ import multiprocessing
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
@@ -19,11 +19,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 import memorist
 from memorist.bench.audit import Audit, audit
 from memorist.bench.judges import judge_named
+from memorist.bench.peers.known import PREFIX
+from memorist.bench.peers.system import open_peer
 from memorist.bench.readers import READERS, Reader, Reading, check_reader, reader_named
 from memorist.bench.records import Adding, Journal, Record, Setting
-from memorist.bench.rows import Row, added_rows, rows_of
+from memorist.bench.rows import ALL, FAILED, Row, added_rows, rows_of
 from memorist.bench.suite import Corpus, Dataset, Outcome, Source, Suite, Task
-from memorist.bench.system import Found, RecipeSystem, System
+from memorist.bench.system import Added, CannotRun, Found, RecipeSystem, System, kept_by
 from memorist.bench.vectors import Remembering
 from memorist.errors import InputError
 from memorist.models.known import DEFAULT, embedder_named
@@ -38,7 +40,7 @@ CHUNK = 25
 class Plan:
     """What to measure. Without `limits` or `reader` each suite has its own; `judge` names a model that judges answers
     beside the deterministic measures; `make` opens a system over a folder; `openie` is a ready-made extraction for
-    recipes with a fact graph."""
+    recipes with a fact graph. A system is a recipe, or a peer behind its prefix."""
 
     suites: Sequence[tuple[Suite, Source]]
     systems: Sequence[str]
@@ -53,17 +55,30 @@ class Plan:
     @property
     def opening(self) -> Callable[[str, Path, str], System]:
         """How a system is opened over a folder."""
-        return self.make or partial(RecipeSystem, openie=self.openie)
+        return self.make or partial(open_system, openie=self.openie)
+
+    def keeps(self, system: str) -> object:
+        """What a system keeps of a corpus: those that keep the same are asked over one store, filled once."""
+        return system if self.make or system.startswith(PREFIX) else kept_by(system)
+
+
+def open_system(name: str, folder: Path, embedder: str, openie: Path | None) -> System:
+    """The system of a name over a folder. Raises CannotRun."""
+    if name.startswith(PREFIX):
+        return open_peer(name, folder, embedder)
+    return RecipeSystem(name, folder, embedder, openie)
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One suite: its data, the records in the order of systems, limits and tasks, and the rows made of them."""
+    """One suite: its data, the records in the order of systems, limits and tasks, the rows made of them, and why a
+    system has none."""
 
     suite: Suite
     dataset: Dataset
     records: tuple[Record, ...]
-    rows: tuple[Row, ...] = field(default=())
+    rows: tuple[Row, ...] = ()
+    failed: Mapping[str, str] = field(default_factory=dict)
 
 
 def run(plan: Plan, journal: Journal, console: Console) -> list[Measured]:
@@ -84,16 +99,28 @@ def measure(plan: Plan, suite: Suite, source: Source, journal: Journal, progress
         raise InputError(f"{', '.join(map(str, source.files))} holds no question that {suite.name} can score")
     records: list[Record] = []
     rows: list[Row] = []
-    for system in plan.systems:
-        settings = settings_of(plan, suite, system, source.seed, dataset.digest)
-        if any(journal.get(setting.key(task.id)) is None for setting in settings for task in dataset.tasks):
-            ask(plan, suite, dataset, settings, journal, progress)
-        adding = journal.adding(settings[0].key())
-        rows += added_rows(suite.name, system, adding, dataset.items) if adding else []
-        records += [found for one in settings for task in dataset.tasks if (found := journal.get(one.key(task.id)))]
+    failed: dict[str, str] = {}
+    filled: dict[object, Filled] = {}
+    with ExitStack() as folders:
+        for system in plan.systems:
+            settings = settings_of(plan, suite, system, source.seed, dataset.digest)
+            if any(journal.get(setting.key(task.id)) is None for setting in settings for task in dataset.tasks):
+                kept = plan.keeps(system)
+                try:
+                    if kept not in filled:
+                        folder = Path(folders.enter_context(tempfile.TemporaryDirectory(prefix="memorist-bench-")))
+                        filled[kept] = fill(plan, suite, dataset, system, folder, progress)
+                    ask(plan, suite, dataset, settings, filled[kept], journal, progress)
+                except CannotRun as error:
+                    failed[system] = str(error)
+                    rows.append(Row(suite.name, system, FAILED, 0, ALL, 1.0, len(dataset.tasks)))
+                    continue
+            adding = journal.adding(settings[0].key())
+            rows += added_rows(suite.name, system, adding, dataset.items) if adding else []
+            records += [found for one in settings for task in dataset.tasks if (found := journal.get(one.key(task.id)))]
     records += references(suite, dataset, source.seed)
     results = rows_of(records)
-    return Measured(suite, dataset, tuple(records), (*results, *suite.totals(results), *rows))
+    return Measured(suite, dataset, tuple(records), (*results, *suite.totals(results), *rows), failed)
 
 
 def references(suite: Suite, dataset: Dataset, seed: int) -> Iterator[Record]:
@@ -119,27 +146,51 @@ def settings_of(plan: Plan, suite: Suite, system: str, seed: int, data: str) -> 
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A folder in which a suite's corpora are remembered, and what that took."""
+
+    folder: Path
+    added: Added
+
+
+def fill(plan: Plan, suite: Suite, dataset: Dataset, name: str, folder: Path, progress: Progress) -> Filled:
+    """Add the corpora to a system over a folder."""
+    adding = task_of(progress, f"{suite.name}: {name} adds", dataset.items)
+    with closing(plan.opening(name, folder, plan.embedder)) as system, adding as bar:
+        added = system.add(list(dataset.corpora.values()), counted(progress, bar, dataset.items))
+    return Filled(folder, added)
+
+
 def ask(
-    plan: Plan, suite: Suite, dataset: Dataset, settings: Sequence[Setting], journal: Journal, progress: Progress
+    plan: Plan,
+    suite: Suite,
+    dataset: Dataset,
+    settings: Sequence[Setting],
+    filled: Filled,
+    journal: Journal,
+    progress: Progress,
 ) -> None:
-    """Add the corpora to a system, and ask what the journal does not hold yet."""
-    first = settings[0]
-    with tempfile.TemporaryDirectory(prefix="memorist-bench-") as folder:
-        make = partial(plan.opening, first.system, Path(folder), plan.embedder)
-        bar = progress.add_task(f"{suite.name}: {first.system} adds", total=dataset.items)
-        with closing(make()) as system:
-            added = system.add(list(dataset.corpora.values()), counted(progress, bar, dataset.items))
-        journal.add([Adding(first.key(), added.seconds, added.embedding, added.bytes)])
-        progress.remove_task(bar)
-        missing = [(one, task) for one in settings for task in dataset.tasks if journal.get(one.key(task.id)) is None]
-        bar = progress.add_task(f"{suite.name}: {first.system} answers", total=len(missing))
-        open_asker = partial(Asker, make, suite.score, first.reader, plan.judge, plan.embedder)
-        chunk = (
-            CHUNK if first.reader in READERS and plan.judge is None else 1
-        )  # what a model said is on disk before the next question
+    """Ask a system what the journal does not hold yet."""
+    first, added = settings[0], filled.added
+    journal.add([Adding(first.key(), added.seconds, added.embedding, added.bytes)])
+    make = partial(plan.opening, first.system, filled.folder, plan.embedder)
+    missing = [(one, task) for one in settings for task in dataset.tasks if journal.get(one.key(task.id)) is None]
+    open_asker = partial(Asker, make, suite.score, first.reader, plan.judge, plan.embedder)
+    chunk = CHUNK if first.reader in READERS and plan.judge is None else 1  # a model's words are on disk at once
+    with task_of(progress, f"{suite.name}: {first.system} answers", len(missing)) as bar:
         for records in spread(open_asker, parts_of_jobs(dataset.corpora, missing, chunk), plan.workers):
             journal.add(records)
             progress.advance(bar, len(records))
+
+
+@contextmanager
+def task_of(progress: Progress, about: str, total: int) -> Iterator[TaskID]:
+    """A bar for as long as its work lasts, however that ends."""
+    bar = progress.add_task(about, total=total)
+    try:
+        yield bar
+    finally:
         progress.remove_task(bar)
 
 
@@ -220,8 +271,12 @@ def spread(open_asker: Callable[[], Asker], todo: Iterable[Part], workers: int) 
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, initializer=begin_work, initargs=(open_asker,)) as pool:
-        for done in as_completed([pool.submit(work, part) for part in todo]):
-            yield done.result()
+        try:
+            for done in as_completed([pool.submit(work, part) for part in todo]):
+                yield done.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 WORKING: dict[str, Asker] = {}

@@ -15,15 +15,20 @@ from typing import Protocol
 from memorist.bench.suite import Corpus, Item
 from memorist.bench.vectors import Remembering
 from memorist.cube import Observation
-from memorist.errors import InputError
+from memorist.errors import InputError, MemoristError, ModelMissing
 from memorist.memory import Memory, ScopedMemory
 from memorist.models.embedder import Embedder
 from memorist.models.known import DEFAULT, embedder_named
 from memorist.recall.pool import Limits
+from memorist.recipes import recipe_named
 from memorist.results import Hit, Hits
 
 WHEN = datetime(2025, 1, 1, tzinfo=timezone.utc)
 """When it is, for data that know no time: a run next year gives the same numbers."""
+
+
+class CannotRun(MemoristError):
+    """A system cannot be run here, or it broke; the message is the reason. The others go on without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +86,12 @@ class RecipeSystem:
         self.name = recipe
         self.embedder: Embedder = Remembering(embedder_named(embedder))
         self._openie = openie
-        self._path = folder / f"{recipe.replace(':', '-')}.db"
+        self._path = folder / "memory.db"
         self._now = WHEN
-        self._memory = Memory.open(self._path, embedder=self.embedder, recipe=recipe, clock=lambda: self._now)
+        try:
+            self._memory = Memory.open(self._path, embedder=self.embedder, recipe=recipe, clock=lambda: self._now)
+        except ModelMissing as error:
+            raise CannotRun(str(error)) from error
         self._warm: set[str] = set()
 
     def add(self, corpora: Sequence[Corpus], progress: Callable[[int], None]) -> Added:
@@ -99,7 +107,7 @@ class RecipeSystem:
     def _add(self, corpus: Corpus, progress: Callable[[int], None]) -> None:
         """One corpus; with a ready-made extraction nothing is extracted before that is there."""
         observations = [observation(item) for item in corpus.items]
-        if self._openie is None:
+        if self._openie is None or not recipe_named(self.name).organisers:
             self.scope(corpus.name).add(observations, progress=progress)
             return
         with Memory.open(self._path, embedder=self.embedder, recipe="dense", clock=lambda: self._now) as plain:
@@ -131,6 +139,12 @@ class RecipeSystem:
         self._memory.close()
         if isinstance(self.embedder, Remembering):
             self.embedder.close()
+
+
+def kept_by(recipe: str) -> object:
+    """What makes the store of a recipe what it is: those whose organisers and writers are the same have the same."""
+    known = recipe_named(recipe)
+    return known.organisers, known.writers
 
 
 def observation(item: Item) -> Observation:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from cyclopts import App, Group, Parameter
 
 from memorist import __version__
-from memorist.cli import bench, cube, data, graph, models, organise, read, serve, store, write
+from memorist.cli import bench, cube, data, graph, models, organise, peers, read, serve, store, write
 
 HELP = """A memory for language models that keeps learning: one file, no server, no key.
 
@@ -54,7 +54,7 @@ GROUPS: Mapping[str, Mapping[str, App | Callable[..., int]]] = {
         "doctor": store.doctor,
         "scopes": store.scopes,
     },
-    "Serve": {"serve": serve.serve, "keys": serve.keys},
+    "Serve": {"serve": serve.serve, "mcp": serve.mcp, "keys": serve.keys},
     "What a model writes": {
         "organise": organise.organise,
         "work": organise.work,
@@ -66,6 +66,8 @@ GROUPS: Mapping[str, Mapping[str, App | Callable[..., int]]] = {
     "See and measure": {"demo": bench.demo, "bench": bench.bench},
     "Learn": {"data": data.data},
 }
+
+bench.bench.command(peers.peers)
 
 for place, (heading, commands) in enumerate(GROUPS.items()):
     group = Group(heading, sort_key=place)

@@ -38,6 +38,8 @@ class What:
 
     recipe: Annotated[str, Parameter(group=MEASURED)] = "default"
     "The recipes to compare, such as default,lexical; or all."
+    peer: Annotated[str | None, Parameter(group=MEASURED)] = None
+    "Other memories to run beside them, such as bm25s,chroma; or all. See: memorist bench peers"
     data: Annotated[tuple[str, ...], Parameter(group=MEASURED, consume_multiple=True, negative=())] = ()
     "Files in the suite's format, SUITE=FILE with several suites, or a folder of data sets (default: $MEMORIST_DATA)."
     corpus: Annotated[Path | None, Parameter(group=MEASURED)] = None
@@ -90,7 +92,7 @@ def measure(
 
         memorist bench locomo --data dev_colleagues --recipe default,lexical
 
-        memorist bench musique hotpotqa --data datasets --recipe all --json out.json
+        memorist bench musique hotpotqa --data datasets --recipe all --peer all --json out.json
 
     Parameters
     ----------
@@ -147,6 +149,7 @@ def stream(plan: Plan, parts: int, how: How) -> int:
 def plan_of(suites: Sequence[str], what: What, how: How) -> Plan:
     """What to run. Raises InputError before anything is."""
     from memorist.bench.data import available, sources
+    from memorist.bench.peers.known import peers_named
     from memorist.bench.run import Plan
     from memorist.bench.suite import Source
     from memorist.bench.suites import suites_named
@@ -161,7 +164,7 @@ def plan_of(suites: Sequence[str], what: What, how: How) -> Plan:
     chosen = available(what.data) if list(suites) == [EVERY] else suites_named(suites)
     return Plan(
         suites=sources(chosen, what.data, Source(corpus=what.corpus, limit=what.limit, seed=what.seed)),
-        systems=recipes_of(what.recipe),
+        systems=[*recipes_of(what.recipe), *(peer.system for peer in peers_named(what.peer))],
         limits=None if budgets is None else [Limits(None, budget) for budget in budgets],
         reader=what.reader,
         judge=what.judge,

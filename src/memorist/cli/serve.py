@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cyclopts import App
 
 from memorist.cli import OK
-from memorist.cli.options import StoreOptions
+from memorist.cli.options import ScopeOptions, StoreOptions
 from memorist.cli.render import console, data_of, emit, plain
 from memorist.errors import InputError
 
@@ -45,12 +45,41 @@ def serve(
     try:
         from memorist.serve.run import run
     except ImportError as error:
-        raise InputError(f"serving needs {error.name}; install it: pip install 'memorist[serve]'") from None
+        raise not_installed(error) from None
     if not 0 < port <= 65_535:
         raise InputError(f"--port {port} is not a port; use a number from 1 to 65535")
     with options.opened(create=True, recipe=recipe) as memory:
         run(memory, host, port, largest=largest)
     return OK
+
+
+def mcp(*, recipe: str = "default", options: ScopeOptions = ScopeOptions()) -> int:
+    """Serve the memory to an agent as tools, by the Model Context Protocol on standard input and output.
+
+    An agent's program starts this command by itself, from its configuration. With --user it is that user's memory
+    alone; without, the agent names the user. The same tools are at /mcp of memorist serve, for many agents with keys.
+
+    For example:
+
+        memorist mcp --store memory.db --user ana
+
+    Parameters
+    ----------
+    recipe
+        How to recall: default, lexical, dense, …
+    """
+    try:
+        from memorist.serve.mcp.server import run_stdio
+    except ImportError as error:
+        raise not_installed(error) from None
+    with options.opened(create=True, recipe=recipe) as memory:
+        run_stdio(memory, options.tenant, options.user, options.agent, options.session)
+    return OK
+
+
+def not_installed(error: ImportError) -> InputError:
+    """What to install."""
+    return InputError(f"serving needs {error.name}; install it: pip install 'memorist[serve]'")
 
 
 @keys.command

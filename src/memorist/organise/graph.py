@@ -112,7 +112,7 @@ def cube_of(turn: Turn, facts: Sequence[Fact], extractor: str, one: Phrased, bat
         valid_from=turn.valid_from,
         meta={"extractor": extractor, "phrases": one.phrases, "facts": one.facts},
         vectors=np.concatenate([np.stack([batch.facts[text] for text in texts]), batch.vectors[places]]),
-        data=pack([pack_terms(text) for text in texts], batch.codes[places], batch.synonyms_of(places)),
+        data=pack(one, [pack_terms(text) for text in texts], batch.codes[places], batch.synonyms_of(places)),
     )
 
 

@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from memorist.organise.fact_cube import SYNONYM, Codes, FactCube, Keys, Synonyms, unpack
+from memorist.organise.fact_cube import SYNONYM, Codes, FactCubes, Keys, Synonyms
 from memorist.store.index import grown
 from memorist.store.keys import key_of
 from memorist.store.protocol import Halves, Kept
@@ -61,24 +61,26 @@ class Level:
     """Codes of some slots, sorted by code in each table."""
 
     def __init__(self, codes: Codes, slots: npt.NDArray[np.int32]) -> None:
-        order = np.argsort(codes, axis=1, kind="stable")
-        self.codes = np.take_along_axis(codes, order, 1)  # [TABLES, n]
-        self.slots = np.take_along_axis(slots, order, 1)
+        both = (codes.astype(np.uint64) << np.uint64(32)) | slots.astype(np.uint64)
+        both.sort(axis=1)  # numbers of 64 bits sort far faster than an order of codes is found
+        self.codes = (both >> np.uint64(32)).astype(np.uint32)  # [TABLES, n]
+        self.slots = (both & np.uint64(0xFFFFFFFF)).astype(np.int32)
 
     def joined(self, other: Level) -> Level:
         """Both in one."""
         return Level(np.concatenate([self.codes, other.codes], 1), np.concatenate([self.slots, other.slots], 1))
 
-    def pairs(self, codes: Codes) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """(place in `codes` [n, TABLES], slot) of all that share a code, some several times."""
-        places, slots = [], []
+    def pairs(self, other: Level) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """(the other's slot, slot) of all that share a code, some several times."""
+        others, slots = [], []
         for table in range(TABLES):
-            begin = np.searchsorted(self.codes[table], codes[:, table], "left")
-            counts = np.searchsorted(self.codes[table], codes[:, table], "right") - begin
+            wanted = other.codes[table]  # sorted, so that the search walks through memory once
+            begin = np.searchsorted(self.codes[table], wanted, "left")
+            counts = np.searchsorted(self.codes[table], wanted, "right") - begin
             inside = np.repeat(begin - np.cumsum(counts) + counts, counts) + np.arange(int(counts.sum()))
-            places.append(np.repeat(np.arange(len(codes)), counts))
+            others.append(np.repeat(other.slots[table], counts))
             slots.append(self.slots[table][inside])
-        return np.concatenate(places), np.concatenate(slots).astype(np.int64)
+        return np.concatenate(others).astype(np.int64), np.concatenate(slots).astype(np.int64)
 
 
 class PhraseIndex:
@@ -86,7 +88,7 @@ class PhraseIndex:
 
     def __init__(self) -> None:
         self._slots: dict[int, int] = {}
-        self._cubes: dict[int, tuple[int, ...]] = {}
+        self._cubes: dict[int, npt.NDArray[np.int64]] = {}
         self._levels: list[Level] = []
         self._keys = np.empty(0, np.uint64)
         self._vectors = np.empty((0, 0), np.float16)
@@ -95,18 +97,12 @@ class PhraseIndex:
 
     def take(self, kept: Sequence[Kept]) -> PhraseIndex:
         """The index with these changes. It changes in place: only a writer holds it, and writers take turns."""
-        fresh: list[tuple[FactCube, list[int]]] = []
         for one in kept:
-            for slot in self._cubes.pop(one.row, ()):
-                self._mentions[slot] -= 1
-            if one.active:
-                cube = unpack(one)
-                fresh.append((cube, self._enter(cube)))
-        if any(new for _, new in fresh):
-            self._push(
-                np.concatenate([cube.codes[new] for cube, new in fresh]),
-                np.concatenate([self._places(cube.keys[new]) for cube, new in fresh]),
-            )
+            if (slots := self._cubes.pop(one.row, None)) is not None:
+                self._mentions[slots] -= 1  # the phrases of a cube differ
+        cubes = FactCubes([one for one in kept if one.active])
+        if len(cubes.keys):
+            self._enter(cubes)
         return self
 
     def known(self, phrases: Sequence[str]) -> dict[str, tuple[Halves, Codes]]:
@@ -128,17 +124,17 @@ class PhraseIndex:
             return np.empty(0, SYNONYM)
         own = Level(np.ascontiguousarray(codes.T), np.tile(np.arange(len(phrases), dtype=np.int32), (TABLES, 1)))
         keys = np.array([key_of(phrase) for phrase in phrases], np.uint64)
-        found = [self._compared(codes, vectors, keys, level, self._vectors, self._keys) for level in self._levels]
-        found.append(self._compared(codes, vectors, keys, own, vectors, keys))
+        found = [self._compared(own, vectors, keys, level, self._vectors, self._keys) for level in self._levels]
+        found.append(self._compared(own, vectors, keys, own, vectors, keys))
         pairs = np.concatenate(found)
         pairs = pairs[np.array([len(phrase.replace(" ", "")) >= LEAST_LETTERS for phrase in phrases])[pairs["phrase"]]]
         return np.unique(pairs)
 
     def _compared(
-        self, codes: Codes, vectors: Halves, keys: Keys, level: Level, others: Halves, other_keys: Keys
+        self, own: Level, vectors: Halves, keys: Keys, level: Level, others: Halves, other_keys: Keys
     ) -> Synonyms:
         """Candidates of one level whose cosine is enough."""
-        places, slots = level.pairs(codes)
+        places, slots = level.pairs(own)
         pairs = np.unique(places * np.int64(1 << 32) + slots)
         places, slots = pairs >> 32, pairs & 0xFFFFFFFF
         keep = keys[places] != other_keys[slots]
@@ -155,34 +151,35 @@ class PhraseIndex:
         pairs["phrase"], pairs["other"], pairs["cosine"] = places[near], other_keys[slots[near]], cosines[near]
         return pairs
 
-    def _enter(self, cube: FactCube) -> list[int]:
-        """Count a cube's phrases; returns the places of those that were never seen."""
-        new: list[int] = []
-        slots = []
-        for place, key in enumerate(cube.keys.tolist()):
-            slot = self._slots.get(key)
-            if slot is None:
-                slot = self._slots[key] = len(self._slots)
-                new.append(place)
-            slots.append(slot)
-        self._cubes[cube.row] = tuple(slots)
+    def _enter(self, cubes: FactCubes) -> None:
+        """Count the cubes' phrases, and take in those that were never seen."""
+        keys, first, inverse = np.unique(cubes.keys, return_index=True, return_inverse=True)
+        slots = np.array([self._slots.get(key, -1) for key in keys.tolist()], np.int64)
+        new = np.flatnonzero(slots < 0)
         size = len(self._slots)
-        if size > len(self._keys):
-            room = size + size // 4
-            if not self._vectors.shape[1]:
-                self._vectors = np.empty((0, cube.phrase_vectors.shape[1]), np.float16)
-            self._keys, self._mentions = grown(self._keys, room), grown(self._mentions, room)
-            self._vectors, self._codes = grown(self._vectors, room), grown(self._codes, room)
-        if new:
-            added = slice(size - len(new), size)
-            self._keys[added], self._codes[added] = cube.keys[new], cube.codes[new]
-            self._vectors[added] = cube.phrase_vectors[new]
-        self._mentions[slots] += 1
-        return new
+        slots[new] = np.arange(size, size + len(new))
+        self._slots.update(zip(keys[new].tolist(), slots[new].tolist()))
+        self._reserve(len(self._slots), cubes.dimension)
+        added, codes = slice(size, len(self._slots)), cubes.codes[first[new]]
+        self._keys[added], self._codes[added] = keys[new], codes
+        self._vectors[added] = cubes.phrase_vectors(first[new])
+        if len(new):
+            self._push(codes, slots[new].astype(np.int32))
+        every = slots[inverse]
+        np.add.at(self._mentions, every, 1)
+        stops = np.cumsum(cubes.phrases)
+        for row, a, b in zip(cubes.rows.tolist(), (stops - cubes.phrases).tolist(), stops.tolist()):
+            self._cubes[row] = every[a:b]
 
-    def _places(self, keys: Keys) -> npt.NDArray[np.int32]:
-        """The slots of known phrases."""
-        return np.array([self._slots[key] for key in keys.tolist()], np.int32)
+    def _reserve(self, size: int, dimension: int) -> None:
+        """Room for so many phrases."""
+        if size <= len(self._keys):
+            return
+        room = size + size // 4
+        if not self._vectors.shape[1]:
+            self._vectors = np.empty((0, dimension), np.float16)
+        self._keys, self._mentions = grown(self._keys, room), grown(self._mentions, room)
+        self._vectors, self._codes = grown(self._vectors, room), grown(self._codes, room)
 
     def _push(self, codes: Codes, slots: npt.NDArray[np.int32]) -> None:
         """Add a level, and join those that are of like size."""

@@ -31,6 +31,9 @@ MORE = 4
 ENOUGH = 4_096
 """Up to this many facts are all compared in full."""
 
+FACT_SHARES = (100, 400)
+"""The shares of `promising` for facts, of which only the few best are wanted."""
+
 SHARE = 0.7
 """Recognition without a model: a fact is kept when its score is at least this share of the best one's."""
 
@@ -151,16 +154,15 @@ class Associate:
 def facts_for(query: Query, graph: FactGraph, searcher: Searcher, count: int, words: bool) -> Found:
     """The `count` best facts by meaning (and words) that passages of the searcher's view say, each once."""
     ledger, alive = graph.ledger, graph.alive
-    size = len(alive)
     if not alive.any():
         return Found(np.empty(0, np.int64), np.empty(0, np.float32), np.empty(0, np.float32))
-    places = np.flatnonzero(alive)
-    if len(places) > ENOUGH:
-        places = promising(ledger.words[:, :size], alive, query.vector, NEAR)
+    if len(alive) <= ENOUGH:
+        places = np.flatnonzero(alive)
+    else:
+        places = promising(ledger.words[:, : len(alive)], alive, query.vector, NEAR, FACT_SHARES)
         places = best(places, times(ledger.vectors[places], query.vector), NEAR)
     if words:
-        cover = fact_coverage(query, graph, searcher)
-        worded = np.flatnonzero(cover)
+        worded, cover = fact_coverage(query, graph, searcher)
         places = distinct(np.concatenate([places, best(worded, cover[worded], NEAR)]))
     places = places[np.isin(ledger.rows[places], searcher.allowed(distinct(ledger.rows[places])))]
     cosines = times(ledger.vectors[places], query.vector)
@@ -171,19 +173,22 @@ def facts_for(query: Query, graph: FactGraph, searcher: Searcher, count: int, wo
     return Found(places[chosen].astype(np.int64), scores[chosen], cosines[chosen])
 
 
-def fact_coverage(query: Query, graph: FactGraph, searcher: Searcher) -> Floats:
-    """float32 [facts]: the share of the question's information that each fact's words cover; of dead facts nothing."""
+def fact_coverage(query: Query, graph: FactGraph, searcher: Searcher) -> tuple[Nodes, Floats]:
+    """The places of facts that hold a word of the question, rising; and float32 [all facts]: the share of its
+    information that a fact's words cover. Only what holds a word is touched."""
     ledger, size = graph.ledger, len(graph.alive)
     nothing = searcher.features(np.empty(0, np.int64), query.terms, None)
     weights = idf(nothing.documents, nothing.frequency)
+    weights = weights / np.float32(max(float(weights.sum()), 1e-9))
     covered = np.zeros(size, np.float32)
-    mean = float(ledger.lengths[:size].mean()) if size else 1.0
+    held = [np.empty(0, np.int64)]
     for term, weight in zip(query.terms, weights):
         places, counts = ledger.postings.of(term)
-        counts, places = counts[places < size], places[places < size]
-        covered[places] += weight * saturation(counts, ledger.lengths[places], mean)
-    covered[~graph.alive] = 0
-    return np.asarray(covered / max(float(weights.sum()), 1e-9), np.float32)
+        known = (places < size) & graph.alive[np.minimum(places, size - 1)]
+        counts, places = counts[known], places[known]
+        covered[places] += weight * saturation(counts, ledger.lengths[places], ledger.mean_length)
+        held.append(places)
+    return distinct(np.concatenate(held)), covered
 
 
 class Paths(Mapping[int, str]):
@@ -212,13 +217,21 @@ class Paths(Mapping[int, str]):
         if node < 0:
             return
         names = self._graph.ledger.names
-        inside = {one for one, _, kind in self._graph.neighbours(node) if kind == "said"}
-        for fact, (start, steps) in zip(self.facts, self._starts):
-            direct = next((end for end in start if end in inside), None)
+        inside, _ = self._graph.joined_to(node)
+        for fact, start in zip(self.facts, self._starts):
+            direct = next((end for end in start if has(inside, end)), None)
             if direct is not None:
                 yield f"{fact} (by {names[direct]})"
-            elif (step := next((step for step in steps if step[1] in inside), None)) is not None:
+            elif (step := self._step(start, inside)) is not None:
                 yield f"{fact} (by {names[step[0]]} {step[2]} {names[step[1]]})"
+
+    def _step(self, start: list[int], inside: Nodes) -> tuple[int, int, str] | None:
+        """A step (from, to, sign) from one of the phrases to one of those inside, if there is one."""
+        for end in start:
+            for sign, reached in zip("→~", self._reached[end]):
+                if len(reached) and len(common := inside[reached[places_in(reached, inside)] == inside]):
+                    return end, int(common[0]), sign
+        return None
 
     @cached_property
     def facts(self) -> list[str]:
@@ -233,15 +246,22 @@ class Paths(Mapping[int, str]):
         ]
 
     @cached_property
-    def _starts(self) -> list[tuple[list[int], list[tuple[int, int, str]]]]:
-        """Of each fact, the phrases that the walk starts from, and the steps from these: (from, to, sign)."""
-        found = []
-        for ends in self._graph.ledger.ends[self._found.places].tolist():
-            start = [end for end in dict.fromkeys(ends) if end in self.seeds]
-            steps = [
-                (end, one, "~" if kind == "alike" else "→")
-                for end in start
-                for one, _, kind in self._graph.neighbours(end)
-            ]
-            found.append((start, steps))
-        return found
+    def _starts(self) -> list[list[int]]:
+        """Of each fact, the phrases that the walk starts from."""
+        ends = self._graph.ledger.ends[self._found.places].tolist()
+        return [[end for end in dict.fromkeys(both) if end in self.seeds] for both in ends]
+
+    @cached_property
+    def _reached(self) -> dict[int, tuple[Nodes, Nodes]]:
+        """Of each phrase that the walk starts from, what it is joined to."""
+        return {end: self._graph.joined_to(end) for start in self._starts for end in start}
+
+
+def places_in(rising: Nodes, nodes: Nodes) -> Nodes:
+    """Where each node would stand among some, of which there is at least one."""
+    return np.minimum(np.searchsorted(rising, nodes), len(rising) - 1)
+
+
+def has(rising: Nodes, node: int) -> bool:
+    """Whether a node is among some."""
+    return bool(len(rising)) and int(rising[places_in(rising, np.array([node]))[0]]) == node

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from memorist.organise.fact_cube import FactCube, unpack
+from memorist.organise.fact_cube import FactCubes
 from memorist.recall.pagerank import Adjacency, Nodes, Reals
 from memorist.store.bits import Words, sign_words
 from memorist.store.index import grown
@@ -23,19 +23,49 @@ from memorist.store.protocol import Kept, Rows
 MERGE = 4
 """A part of the edges is joined with the one before it when that is not this many times larger."""
 
+SIGNED = 1 << 16
+"""Vectors whose signs are taken at once."""
+
 Parts = tuple[Adjacency, ...]
 Edges = tuple[Nodes, Nodes, Reals]
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A cube's nodes, its facts' places in the columns, and what it says of synonyms (source, target, cosine)."""
+    """A cube's nodes, and its facts' places in the columns: `first` to `stop`."""
 
     passage: int
     phrases: Nodes
+    first: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What some cubes give to the graph: each one's passage and number of phrases, these, and their facts."""
+
+    passages: Nodes
+    counts: Nodes
+    phrases: Nodes
     facts: Nodes
-    ends: Nodes
-    synonyms: Edges
+
+    @classmethod
+    def of(cls, places: Sequence[Place]) -> Share:
+        """The share of cubes that were entered one by one."""
+        return cls(
+            np.array([place.passage for place in places], np.int64),
+            np.array([len(place.phrases) for place in places], np.int64),
+            chained(place.phrases for place in places),
+            chained(np.arange(place.first, place.stop) for place in places),
+        )
+
+    def edges(self, ends: Nodes, sign: float) -> Edges:
+        """Relations, `sign` for each fact, and contexts, `sign` for each phrase; both ways. `ends` [all facts, 2]."""
+        related = ends[self.facts]
+        related = related[related[:, 0] != related[:, 1]]
+        one = np.concatenate([related[:, 0], self.phrases])
+        other = np.concatenate([related[:, 1], np.repeat(self.passages, self.counts)])
+        return np.concatenate([one, other]), np.concatenate([other, one]), np.full(2 * len(one), sign)
 
 
 class Ledger:
@@ -51,6 +81,7 @@ class Ledger:
         self.waiting: list[Edges] = []
         """Synonyms of which an end was not there when they were read."""
         self.size = 0
+        self._words = 0.0
         self.postings = Postings()
         self.vectors = np.empty((0, 0), np.float16)
         self.words: Words = np.empty((0, 0), np.uint64)
@@ -63,60 +94,60 @@ class Ledger:
         self.orders = np.empty(0, np.int32)
         """Which line of that cube it is."""
 
-    def node(self, key: int) -> int:
-        """The number of a phrase by its key."""
-        found = self.phrases.get(key)
-        if found is None:
-            found = self.phrases[key] = len(self.names)
-            self.names.append("")
-        return found
+    @property
+    def mean_length(self) -> float:
+        """Of a fact, in words."""
+        return self._words / max(self.size, 1)
 
-    def passage(self, row: int) -> int:
-        """The number of an episode."""
-        found = self.passages.get(row)
-        if found is None:
-            found = self.passages[row] = len(self.names)
-            self.names.append("")
-        return found
-
-    def enter(self, cubes: Sequence[FactCube]) -> list[Place]:
-        """Number what the cubes hold and append their facts."""
-        places = [self._place(cube) for cube in cubes]
+    def enter(self, kept: Sequence[Kept]) -> tuple[Share, Edges]:
+        """Number what the cubes hold and append their facts; what they give to the graph, and say of synonyms."""
+        cubes = FactCubes(kept)
+        phrases = self._numbered(self.phrases, cubes.keys)
+        places, others, cosines = cubes.synonyms
+        synonyms = (phrases[places], self._numbered(self.phrases, others), cosines)
+        passages = self._numbered(self.passages, cubes.episodes)
+        for node, name in zip(phrases.tolist(), cubes.names):
+            self.names[node] = name
         self.episodes = np.concatenate([self.episodes, np.full(len(self.names) - len(self.episodes), -1, np.int64)])
-        self.episodes[[place.passage for place in places]] = [cube.episode for cube in cubes]
-        self._append(cubes, places)
-        return places
+        self.episodes[passages] = cubes.episodes
+        first = self.size
+        self._append(cubes, phrases)
+        begins = first + np.cumsum(cubes.facts) - cubes.facts
+        stops = np.cumsum(cubes.phrases)
+        columns = (cubes.rows, passages, stops - cubes.phrases, stops, begins, begins + cubes.facts)
+        for row, passage, a, b, begin, stop in zip(*(column.tolist() for column in columns)):
+            self.cubes[row] = Place(passage, phrases[a:b], begin, stop)
+        return Share(passages, cubes.phrases, phrases, np.arange(first, self.size)), synonyms
 
-    def _place(self, cube: FactCube) -> Place:
-        nodes = np.array([self.node(key) for key in cube.keys.tolist()], np.int64)
-        for node, phrase in zip(nodes.tolist(), cube.phrases):
-            self.names[node] = phrase
-        targets = np.array([self.node(key) for key in cube.synonyms["other"].tolist()], np.int64)
-        cosines = cube.synonyms["cosine"].astype(np.float64)
-        synonyms = (nodes[cube.synonyms["phrase"]], targets, cosines)
-        facts = np.arange(self.size, self.size + len(cube.facts))
-        self.size += len(cube.facts)
-        place = Place(self.passage(cube.episode), nodes, facts, nodes[cube.facts], synonyms)
-        self.cubes[cube.row] = place
-        return place
+    def _numbered(self, known: dict[int, int], keys: npt.NDArray[Any]) -> Nodes:
+        """The node of each key; a key that was not known has a new one."""
+        distinct, places = np.unique(keys, return_inverse=True)
+        found = np.array([known.get(key, -1) for key in distinct.tolist()], np.int64)
+        new = np.flatnonzero(found < 0)
+        found[new] = np.arange(len(self.names), len(self.names) + len(new))
+        known.update(zip(distinct[new].tolist(), found[new].tolist()))
+        self.names += [""] * len(new)
+        return np.asarray(found[places], np.int64)
 
-    def _append(self, cubes: Sequence[FactCube], places: Sequence[Place]) -> None:
-        first = self.size - sum(len(place.facts) for place in places)
+    def _append(self, cubes: FactCubes, phrases: Nodes) -> None:
+        first, self.size = self.size, self.size + len(cubes.fact_keys)
         if first == self.size:
             return
-        vectors = np.concatenate([cube.fact_vectors for cube in cubes])
-        self._reserve(vectors.shape[1])
-        packed, lengths = pack(list(chain.from_iterable(cube.terms for cube in cubes)), first)
+        self._reserve(cubes.dimension)
+        packed, lengths = pack(cubes.terms, first)
         self.postings.append(packed)
         new = slice(first, self.size)
-        counts = [len(cube.facts) for cube in cubes]
-        self.vectors[new], self.lengths[new] = vectors, lengths
-        self.words[:, new] = sign_words(vectors.view(np.int16))
-        self.ends[new] = np.concatenate([place.ends for place in places])
-        self.keys[new] = np.concatenate([cube.fact_keys for cube in cubes])
-        self.rows[new] = np.repeat([cube.episode for cube in cubes], counts)
-        self.sources[new] = np.repeat([cube.row for cube in cubes], counts)
-        self.orders[new] = np.concatenate([np.arange(count) for count in counts])
+        cubes.fact_vectors(self.vectors[new])
+        for start in range(first, self.size, SIGNED):
+            some = slice(start, min(start + SIGNED, self.size))
+            self.words[:, some] = sign_words(self.vectors[some].view(np.int16))
+        self.lengths[new] = lengths
+        self._words += float(lengths.sum())
+        self.ends[new] = phrases[cubes.ends]
+        self.keys[new] = cubes.fact_keys
+        self.rows[new] = np.repeat(cubes.episodes, cubes.facts)
+        self.sources[new] = np.repeat(cubes.rows, cubes.facts)
+        self.orders[new] = np.arange(self.size - first) - np.repeat(np.cumsum(cubes.facts) - cubes.facts, cubes.facts)
 
     def _reserve(self, dimension: int) -> None:
         """Room for all facts. Old arrays stay as they are for whoever reads them."""
@@ -152,22 +183,20 @@ class FactGraph:
     def take(self, kept: Sequence[Kept]) -> FactGraph:
         """The graph with these changes."""
         ledger = self.ledger
-        gone = [place for one in kept if (place := ledger.cubes.pop(one.row, None)) is not None]
-        come = ledger.enter([unpack(one) for one in kept if one.active])
+        gone = Share.of([place for one in kept if (place := ledger.cubes.pop(one.row, None)) is not None])
+        come, synonyms = ledger.enter([one for one in kept if one.active])
         count = len(ledger.names)
         mentions = np.zeros(count, np.int32)
         mentions[: len(self.mentions)] = self.mentions
         before = mentions > 0
-        for places, step in ((gone, -1), (come, 1)):
-            for place in places:
-                mentions[place.phrases] += step
-                mentions[place.passage] += step
         alive = np.zeros(ledger.size, np.bool_)
         alive[: len(self.alive)] = self.alive
-        alive[chained(place.facts for place in gone)] = False
-        alive[chained(place.facts for place in come)] = True
-        said = [*(signed(edges_of(place), -1) for place in gone), *(edges_of(place) for place in come)]
-        alike = self._alike(before, mentions > 0, [place.synonyms for place in come])
+        for share, step in ((gone, -1), (come, 1)):
+            np.add.at(mentions, share.phrases, step)
+            np.add.at(mentions, share.passages, step)
+            alive[share.facts] = step > 0
+        said = [gone.edges(ledger.ends, -1), come.edges(ledger.ends, 1)]
+        alike = self._alike(before, mentions > 0, synonyms)
         return FactGraph(
             ledger,
             merged(self.said, count, said),
@@ -178,9 +207,7 @@ class FactGraph:
             alive,
         )
 
-    def _alike(
-        self, before: npt.NDArray[np.bool_], after: npt.NDArray[np.bool_], fresh: Sequence[Edges]
-    ) -> list[Edges]:
+    def _alike(self, before: npt.NDArray[np.bool_], after: npt.NDArray[np.bool_], fresh: Edges) -> list[Edges]:
         """What changes in the synonyms: all of phrases that are gone go, known pairs of phrases that are there come.
 
         Whichever of two passages was organised later says that its phrase is like the other's. So as long as both
@@ -188,7 +215,7 @@ class FactGraph:
         """
         dead = np.flatnonzero(before & ~after)
         gone = both_ways([(dead[place], target, weight) for place, target, weight in self._from(dead)], -1)
-        source, target, cosine = joined([*self.ledger.waiting, *fresh])
+        source, target, cosine = joined([*self.ledger.waiting, fresh])
         ready = after[source] & after[target]
         self.ledger.waiting[:] = [(source[~ready], target[~ready], cosine[~ready])] if not ready.all() else []
         source, target, cosine = source[ready], target[ready], cosine[ready]
@@ -200,23 +227,21 @@ class FactGraph:
         return [*gone, *both_ways([(low[new], high[new], cosine[new])], 1)]
 
     def _from(self, nodes: Nodes) -> list[Edges]:
-        """The synonyms of some nodes, whose sums are not nothing."""
-        place, target, weight = joined([part.edges(nodes) for part in self.alike])
+        """The synonyms of some nodes."""
+        return [summed(self.alike, nodes, len(self.ledger.names))]
+
+    def joined_to(self, node: int) -> tuple[Nodes, Nodes]:
+        """What a node is joined to by relations and contexts, and by synonyms; both rise."""
         count = len(self.ledger.names)
-        key, inverse = np.unique(place * count + target, return_inverse=True)
-        total = np.asarray(np.bincount(inverse, weights=weight, minlength=len(key)), np.float64)
-        key, total = key[total > 0], total[total > 0]
-        return [(np.asarray(key // count, np.int64), np.asarray(key % count, np.int64), total)]
+        said, alike = (summed(parts, np.array([node]), count)[1] for parts in (self.said, self.alike))
+        return said, alike
 
     def neighbours(self, node: int) -> list[tuple[int, float, str]]:
         """(node, weight, "said" or "alike") of all that a node is joined to."""
         found: list[tuple[int, float, str]] = []
         for kind, parts in (("said", self.said), ("alike", self.alike)):
-            _, target, weight = joined([part.edges(np.array([node])) for part in parts])
-            totals: dict[int, float] = {}
-            for one, by in zip(target.tolist(), weight.tolist()):
-                totals[one] = totals.get(one, 0.0) + by
-            found += [(one, by, kind) for one, by in totals.items() if by > 0]
+            _, target, weight = summed(parts, np.array([node]), len(self.ledger.names))
+            found += [(one, by, kind) for one, by in zip(target.tolist(), weight.tolist())]
         return found
 
     def passages(self, rows: Rows) -> Nodes:
@@ -228,17 +253,13 @@ class FactGraph:
         return found
 
 
-def edges_of(place: Place) -> Edges:
-    """A cube's relations, 1 for each fact, and contexts, 1 for each phrase; both ways."""
-    related = place.ends[place.ends[:, 0] != place.ends[:, 1]]
-    one = np.concatenate([related[:, 0], place.phrases])
-    other = np.concatenate([related[:, 1], np.full(len(place.phrases), place.passage, np.int64)])
-    return np.concatenate([one, other]), np.concatenate([other, one]), np.ones(2 * len(one))
-
-
-def signed(edges: Edges, sign: float) -> Edges:
-    """The edges with their weights times a number."""
-    return edges[0], edges[1], edges[2] * sign
+def summed(parts: Parts, nodes: Nodes, count: int) -> Edges:
+    """The edges of some of `count` nodes as (place in `nodes`, target, weight), each once; what cancels out is gone."""
+    place, target, weight = joined([part.edges(nodes) for part in parts])
+    key, inverse = np.unique(place * count + target, return_inverse=True)
+    total = np.asarray(np.bincount(inverse, weights=weight, minlength=len(key)), np.float64)
+    key, total = key[total > 0], total[total > 0]
+    return np.asarray(key // count, np.int64), np.asarray(key % count, np.int64), total
 
 
 def both_ways(edges: Iterable[Edges], sign: float) -> list[Edges]:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from starlette.routing import Route
 
 from memorist import __version__
 from memorist.memory import Memory
 from memorist.serve import health, memories, problems, recall
 from memorist.serve.access import Doorman
 from memorist.serve.limits import LARGEST, SizeLimit
+from memorist.serve.mcp import server as mcp
 from memorist.serve.telemetry import Measures, Telemetry
 
 ABOUT = "Memory for language models. Every request but those of health needs a key that opens one tenant or less."
@@ -21,6 +26,13 @@ def build(memory: Memory, *, open_without_keys: bool = False, largest: int = LAR
     `open_without_keys` admits everyone for as long as the store has no key: for this machine alone. `largest` is the
     limit of a request's body in bytes.
     """
+    agents = mcp.http_server(memory)
+
+    @asynccontextmanager
+    async def running(app: FastAPI) -> AsyncIterator[None]:
+        async with agents.session_manager.run():
+            yield
+
     app = FastAPI(
         title="Memorist",
         version=__version__,
@@ -28,6 +40,7 @@ def build(memory: Memory, *, open_without_keys: bool = False, largest: int = LAR
         docs_url=None,  # its page would load scripts from elsewhere
         redoc_url=None,
         generate_unique_id_function=name_of,
+        lifespan=running,
     )
     app.state.memory = memory
     app.state.measures = Measures()
@@ -35,6 +48,8 @@ def build(memory: Memory, *, open_without_keys: bool = False, largest: int = LAR
     problems.install(app)
     for routes in (memories.router, recall.router, health.router):
         app.include_router(routes)
+    door = mcp.http_app(agents, app.state.doorman, loopback_only=open_without_keys, largest=largest)
+    app.router.routes.append(Route(mcp.PATH, door))
     document = problems.described(app.openapi())
     app.openapi = lambda: document  # type: ignore[method-assign]
     app.add_middleware(SizeLimit, largest=largest)

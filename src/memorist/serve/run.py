@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import logging
 import socket
 import sys
 
@@ -12,7 +11,7 @@ import uvicorn
 from memorist.errors import InputError
 from memorist.memory import Memory
 from memorist.serve.app import build
-from memorist.serve.telemetry import JsonLines
+from memorist.serve.telemetry import log_to
 
 GRACE = 20
 """Seconds that running requests have when the server is told to stop."""
@@ -26,12 +25,7 @@ def run(memory: Memory, host: str, port: int, *, largest: int) -> None:
             f"{host} can be reached by others, and the store has no key; make one first: memorist keys create"
             " --tenant NAME (or serve on 127.0.0.1)"
         )
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines())
-    for name in ("memorist.serve", "uvicorn.error"):
-        logger = logging.getLogger(name)
-        logger.handlers, logger.propagate = [handler], False
-        logger.setLevel(logging.INFO)
+    log_to(sys.stderr)
     app = build(memory, open_without_keys=local, largest=largest)
     config = uvicorn.Config(
         app, host, port, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE, server_header=False

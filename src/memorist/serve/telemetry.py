@@ -6,6 +6,7 @@ import json
 import logging
 import time
 from datetime import datetime, timezone
+from typing import TextIO
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -65,6 +66,20 @@ class Telemetry:
         took = {"status": status, "ms": round(1000 * seconds, 1)}
         fields = {"method": scope["method"], "route": route, **took, "key": key}
         logger.info("request", extra={"fields": fields})
+
+
+LOGGERS = {"memorist.serve": logging.INFO, "uvicorn.error": logging.INFO, "mcp": logging.WARNING}
+"""The loggers of a server, and from which level on they are heard: at INFO, mcp tells what a tool's error said."""
+
+
+def log_to(stream: TextIO) -> None:
+    """Write the server's log as JSON lines, and nothing of it anywhere else."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JsonLines())
+    for name, level in LOGGERS.items():
+        heard = logging.getLogger(name)
+        heard.handlers, heard.propagate = [handler], False
+        heard.setLevel(level)
 
 
 class JsonLines(logging.Formatter):

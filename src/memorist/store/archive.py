@@ -14,7 +14,7 @@ from memorist.cube import SOURCE, Kind, Role, Scope, Trust
 from memorist.errors import InputError
 from memorist.sources.message import check_text, flat
 from memorist.states import State
-from memorist.store import jobs, replies
+from memorist.store import jobs, replies, tensor_records
 from memorist.store.header import check_header
 from memorist.store.moments import moment
 from memorist.store.rows import next_rows
@@ -43,7 +43,8 @@ WORDS: Mapping[str, tuple[str, ...]] = {
 
 
 def dump(db: sqlite3.Connection) -> Iterator[dict[str, Any]]:
-    """The embedder, each episode in order of arrival, the reply log. Derived cubes are not dumped: they are rebuilt.
+    """The embedder, each episode in order of arrival, cubes that are not text, the reply log. Other derived cubes are
+    not dumped: they are rebuilt.
 
     Times are microseconds since 1970 UTC, vectors base64 of float16.
     """
@@ -51,6 +52,7 @@ def dump(db: sqlite3.Connection) -> Iterator[dict[str, Any]]:
     yield {"record": "embedder", "identity": json.loads(found[0]) if found else None}
     for _ in each_tenant(db):
         yield from dump_episodes(db)
+        yield from tensor_records.dump(db)
         yield from replies.dump(db)
 
 
@@ -82,6 +84,7 @@ def restore(db: sqlite3.Connection, records: Iterable[Mapping[str, Any]], kinds:
     dimension = json.loads(mine[0])["dimension"] if mine else 0
     same, new = False, 0
     touched: dict[tuple[str, int], list[int]] = {}
+    tensors = tensor_records.Restoring(db)
     for number, record in enumerate(records, 1):
         try:
             if record["record"] == "embedder":
@@ -93,6 +96,10 @@ def restore(db: sqlite3.Connection, records: Iterable[Mapping[str, Any]], kinds:
                 if row:
                     touched.setdefault((record["tenant"], owner), []).append(row)
                     new += 1
+            elif record["record"] == "part":
+                tensors.part(record)
+            elif record["record"] == "cube":
+                tensors.cube(record)
             elif record["record"] == "reply":
                 replies.restore(db, record)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:

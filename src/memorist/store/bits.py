@@ -48,7 +48,8 @@ def estimated(words: Words, places: npt.NDArray[np.intp], vector: npt.NDArray[np
     padded = np.zeros(words.shape[0] * 64, np.float32)
     padded[: len(vector)] = vector
     table = SIGNS @ padded.reshape(-1, 8).T  # [256, bytes]
-    columns = np.take(words, places, axis=1).view(np.uint8).reshape(words.shape[0], len(places), 8)
+    chosen = np.stack([word[places] for word in words])  # `take` would copy all words when they have room behind them
+    columns = chosen.view(np.uint8).reshape(words.shape[0], len(places), 8)
     total = np.zeros(len(places), np.float32)
     for word, bytes_ in enumerate(columns):
         for byte in range(8):
@@ -62,7 +63,6 @@ def nearest(
     """Indices of at least `limit` allowed columns with the fewest differing signs (all ties of the last are in)."""
     distance = hamming(words, query)
     distance[~allowed] = FARTHEST
-    bits = words.shape[0] * 64
-    within = np.cumsum(np.bincount(np.minimum(distance, bits + 1), minlength=bits + 2)[: bits + 1])
-    cut = int(np.searchsorted(within, min(limit, int(within[-1]))))
-    return np.flatnonzero(distance <= min(cut, bits))
+    last = min(limit, len(distance)) - 1
+    cut = min(int(np.partition(distance, last)[last]), 64 * len(words)) if last >= 0 else 0
+    return np.flatnonzero(distance <= cut)

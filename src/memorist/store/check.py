@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from memorist.states import LIVING
+from memorist.store import payloads
 from memorist.store.living import ALIVE, among
 from memorist.store.reembedding import target
 from memorist.store.scoped import each_tenant
@@ -95,6 +96,7 @@ def contradictions(db: sqlite3.Connection) -> list[str]:
         problems += [sentence.format(id) for id in found[:SHOWN]]
         if len(found) > SHOWN:
             problems.append(f"… and {len(found) - SHOWN} more like this")
+    problems += payloads.problems(db)
     return problems
 
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 from memorist.errors import StateError, StoreError
@@ -19,6 +18,10 @@ from memorist.store.schema import MIGRATIONS
 from memorist.store.scoped import alone, stream
 
 BATCH = 2_000
+BATCH_BYTES = 1 << 25
+"""Rows that are held at once: so many, or of so many bytes."""
+
+FETCHED = 50
 Progress = Callable[[str, int, int], None]
 """Called with a table's name, and how many of how many rows of the store are copied."""
 
@@ -50,8 +53,7 @@ def copy(source: sqlite3.Connection, target: sqlite3.Connection, progress: Progr
     read: dict[str, Sum] = {}
     for table in layout.tables.values():
         found = read[table.name] = Sum()
-        rows = iter(rows_of(source, layout, table))
-        while batch := list(islice(rows, BATCH)):
+        for batch in batches(rows_of(source, layout, table)):
             for row in batch:
                 found.add(row)
             write(target, layout, table, batch)
@@ -62,6 +64,20 @@ def copy(source: sqlite3.Connection, target: sqlite3.Connection, progress: Progr
     copy_counters(source, target, layout)
     verify(target, layout, read)
     return {name: found.rows for name, found in read.items()}
+
+
+def batches(rows: Iterable[Sequence[Any]]) -> Iterator[list[Sequence[Any]]]:
+    """Rows in lists that memory can hold."""
+    batch: list[Sequence[Any]] = []
+    size = 0
+    for row in rows:
+        batch.append(row)
+        size += sum(len(value) for value in row if isinstance(value, (bytes, str)))
+        if len(batch) >= BATCH or size > BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def verify(target: sqlite3.Connection, layout: Layout, read: dict[str, Sum]) -> None:
@@ -96,7 +112,9 @@ def rows_of(db: sqlite3.Connection, layout: Layout, table: Table) -> Iterable[Se
     tenant, joined = ("", "")
     if table.name in layout.owned and "tenant" not in table.names:
         tenant, joined = ", owners.tenant", way_to_owner(layout, table)
-    rows: Iterable[Sequence[Any]] = stream(db, f"SELECT {names}{tenant} FROM {table.name}{joined} ORDER BY {order}")
+    rows: Iterable[Sequence[Any]] = stream(
+        db, f"SELECT {names}{tenant} FROM {table.name}{joined} ORDER BY {order}", (), FETCHED
+    )
     return rows
 
 
@@ -134,12 +152,8 @@ def point_back(source: sqlite3.Connection, target: sqlite3.Connection, layout: L
     """Fill in what names another row of the same table."""
     (key,) = table.key if len(table.key) == 1 else ("",)
     for name in own_references(table):
-        rows = iter(
-            (row[table.names.index(name)], row[table.names.index(key)])
-            for row in rows_of(source, layout, table)
-            if row[table.names.index(name)] is not None
-        )
-        while batch := list(islice(rows, BATCH)):
+        pointing = f"SELECT {name}, {key} FROM {table.name} WHERE {name} IS NOT NULL ORDER BY {key}"
+        for batch in batches(stream(source, pointing)):
             target.executemany(f"UPDATE {table.name} SET {name} = ? WHERE {key} = ?", batch)
 
 

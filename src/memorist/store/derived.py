@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from memorist.errors import StateError
 from memorist.states import CHANGEABLE, LIVING
+from memorist.store import payloads
 from memorist.store.living import ALIVE, REWRITABLE, among
 from memorist.store.moments import micros, moment, optional_moment
 from memorist.store.protocol import Changes, Derived, Kept, Mark, Organised, Unorganised
@@ -19,12 +20,44 @@ from memorist.store.rows import dimension_of, fetch_in
 
 CURRENT = f"{ALIVE} AND superseded_at IS NULL"
 
+NEIGHBOURS = "SELECT DISTINCT parent FROM lineage JOIN cubes c ON c.row = child WHERE c.kind = 'text' AND child IN ({})"
+"""What rows were derived from. Of tensors it does not matter: they are made when somebody asks, not by looking anew."""
+
+
+class Meta(Mapping[str, Any]):
+    """Metadata that are parsed when first asked for: whoever reads many cubes needs those of few."""
+
+    __slots__ = ("_parsed", "_text")
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._parsed: dict[str, Any] | None = None
+
+    @property
+    def _found(self) -> dict[str, Any]:
+        if self._parsed is None:
+            self._parsed = json.loads(self._text)
+        return self._parsed
+
+    def __getitem__(self, key: str) -> Any:
+        return self._found[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
 
 def write(db: sqlite3.Connection, owner: int, organised: Organised, now: datetime, revision: int) -> None:
     """Upsert derived cubes, hide withdrawn ones. What lost a member meanwhile is left to whoever sees that change."""
     wanted = {row for cube in organised.cubes for row in cube.members}
     current = f"SELECT row FROM cubes WHERE +owner = ? AND {CURRENT} AND row IN ({{}})"
     alive = {row for (row,) in fetch_in(db, current, sorted(wanted), owner)}
+    told = {cube.id: cube.text for cube in organised.cubes if cube.superseded_at is None}
+    ids = [*(cube.id for cube in organised.cubes), *organised.withdrawn]
+    before = fetch_in(db, "SELECT row, id, text FROM cubes WHERE +owner = ? AND id IN ({})", ids, owner)
+    hide_tensors(db, [row for row, id, text in before if told.get(id) != text], revision)
     written: dict[int, Derived] = {}
     for cube in organised.cubes:  # one may come several times: each time is a version
         if alive.issuperset(cube.members) and (row := put(db, owner, cube, now, revision)):
@@ -62,25 +95,28 @@ def put(db: sqlite3.Connection, owner: int, cube: Derived, now: datetime, revisi
     vector = None if cube.vector is None else cube.vector.astype(np.float16).tobytes()
     vectors = None if cube.vectors is None else cube.vectors.astype(np.float16).tobytes()
     features = (cube.tokens, members, cube.norm, vector, vectors, cube.data or None)
+    if found is not None and found[1] not in (*CHANGEABLE, "deleted"):  # someone has decided about it
+        return 0
+    tensors = payloads.put(db, owner, payloads.of(cube)) if cube.kind != "text" else None
     if found is None:
         row = db.execute(
             "INSERT INTO cubes (id, owner, agent, session, kind, origin, state, trust, role, text, meta, times,"
-            " position, at, valid_from, valid_to, recorded_at, superseded_at, revision)"
-            " VALUES (?, ?, ?, ?, 'text', ?, 'activated', ?, 'derived', ?, ?, '[]', 0, ?, ?, ?, ?, ?, ?)",
-            (cube.id, owner, cube.agent, cube.session, cube.origin, cube.trust, cube.text, meta, *clock, revision),
+            " position, at, valid_from, valid_to, recorded_at, superseded_at, revision, payload)"
+            " VALUES (?, ?, ?, ?, ?, ?, 'activated', ?, 'derived', ?, ?, '[]', 0, ?, ?, ?, ?, ?, ?, ?)",
+            (cube.id, owner, cube.agent, cube.session, cube.kind, cube.origin, cube.trust, cube.text, meta, *clock)
+            + (revision, tensors),
         ).lastrowid
         sql = "INSERT INTO features (tokens, members, norm, vector, vectors, data, row) VALUES (?, ?, ?, ?, ?, ?, ?)"
         db.execute(sql, (*features, row))
     else:
         row, state, *said = found
-        if state not in (*CHANGEABLE, "deleted"):  # someone has decided about it
-            return 0
         if cube.versioned and state in CHANGEABLE and said != [cube.text, meta]:
             keep_version(db, row, cube.id, clock[1], clock[3], revision)
         db.execute(
             "UPDATE cubes SET state = 'activated', trust = ?, text = ?, meta = ?, at = ?, valid_from = ?, valid_to = ?,"
-            " recorded_at = ?, superseded_at = ?, revision = ? WHERE row = ?",
-            (cube.trust, cube.text, meta, *clock, revision, row),
+            " recorded_at = ?, superseded_at = ?, revision = ?, kind = ?, payload = ?"
+            " WHERE row = ?",
+            (cube.trust, cube.text, meta, *clock, revision, cube.kind, tensors, row),
         )
         sql = "UPDATE features SET tokens = ?, members = ?, norm = ?, vector = ?, vectors = ?, data = ? WHERE row = ?"
         db.execute(sql, (*features, row))
@@ -92,7 +128,7 @@ def put(db: sqlite3.Connection, owner: int, cube: Derived, now: datetime, revisi
 
 COPIED = (
     *("owner", "agent", "session", "kind", "origin", "state", "trust", "role", "speaker", "source", "text", "meta"),
-    *("times", "at", "position", "valid_from", "recorded_at", "replaces"),
+    *("times", "at", "position", "valid_from", "recorded_at", "replaces", "payload"),
 )
 """What an earlier version has of the cube as it was."""
 
@@ -137,7 +173,7 @@ def undo(db: sqlite3.Connection, owner: int, row: int, now: datetime, revision: 
         db.execute("UPDATE cubes SET state = 'archived', revision = ? WHERE row = ?", (revision, row))
     else:
         keep_version(db, row, id, micros(now), micros(now), revision)
-        taken = "text, meta, trust, at"
+        taken = "text, meta, trust, at, payload"
         db.execute(
             f"UPDATE cubes SET ({taken}) = (SELECT {taken} FROM cubes WHERE row = ?), valid_from = ?, recorded_at = ?,"
             " revision = ? WHERE row = ?",
@@ -167,10 +203,18 @@ def close_over(db: sqlite3.Connection, rows: Iterable[int], revision: int) -> li
         children.update(fresh)
     hide = f"UPDATE cubes SET state = 'deleted', revision = ? WHERE row = ? AND {REWRITABLE}"
     db.executemany(hide, [(revision, child) for child in sorted(children)])
-    members = fetch_in(db, "SELECT DISTINCT parent FROM lineage WHERE child IN ({})", sorted(children))
+    members = fetch_in(db, NEIGHBOURS, sorted(children))
     touched = sorted({row for (row,) in members} - closed - children)
     changed(db, touched, revision)
     return touched
+
+
+def hide_tensors(db: sqlite3.Connection, rows: Iterable[int], revision: int) -> None:
+    """Hide the tensors made of rows that will say something else, or nothing: unlike texts nobody makes them anew."""
+    sql = "SELECT child FROM lineage JOIN cubes c ON c.row = child WHERE c.kind != 'text' AND parent IN ({})"
+    children = fetch_in(db, sql, sorted(rows))
+    hide = f"UPDATE cubes SET state = 'deleted', revision = ? WHERE row = ? AND {REWRITABLE}"
+    db.executemany(hide, [(revision, child) for (child,) in children])
 
 
 def changed(db: sqlite3.Connection, rows: Iterable[int], revision: int) -> None:
@@ -182,8 +226,8 @@ def unorganised(db: sqlite3.Connection, owner: int, organiser: str, limit: int) 
     """Episodes that changed since the organiser's mark, oldest change first."""
     since = mark_of(db, owner, organiser)
     sql = (
-        "SELECT revision, row FROM cubes WHERE owner = ? AND (revision, row) > (?, ?) AND origin = 'source'"
-        " AND kind = 'text' ORDER BY revision, row LIMIT ?"
+        "SELECT revision, row FROM cubes INDEXED BY cubes_said WHERE owner = ? AND (revision, row) > (?, ?)"
+        " AND origin = 'source' AND kind = 'text' ORDER BY revision, row LIMIT ?"
     )
     found = db.execute(sql, (owner, since.revision, since.row, limit)).fetchall()
     known = db.execute("SELECT revision FROM owners WHERE owner = ?", (owner,)).fetchone()
@@ -214,12 +258,12 @@ def changes(db: sqlite3.Connection, owner: int, origin: str, since: int) -> Chan
     """Derived cubes of an origin that changed after a revision, by rising row."""
     found = db.execute("SELECT revision, epoch FROM owners WHERE owner = ?", (owner,)).fetchone()
     revision, epoch = found if found else (0, 0)
-    sql = (  # its last condition is that of the index
+    sql = (  # rows are sorted before anything else of them is read; the last condition is that of the index
         f"SELECT c.row, c.id, c.text, c.meta, f.members, f.vector, {ALIVE} AND c.superseded_at IS NULL,"
         " f.vectors, f.data, c.session, c.agent, c.trust, c.at, f.tokens, c.state, c.valid_from, c.valid_to,"
-        " c.recorded_at, c.superseded_at FROM cubes c JOIN features f ON f.row = c.row"
-        " WHERE c.owner = ? AND c.origin = ? AND c.revision > ? AND c.origin NOT IN ('source', 'windows')"
-        " ORDER BY c.row"
+        " c.recorded_at, c.superseded_at FROM (SELECT row FROM cubes WHERE owner = ? AND origin = ? AND revision > ?"
+        " AND origin NOT IN ('source', 'windows') ORDER BY row LIMIT -1) r"
+        " CROSS JOIN cubes c ON c.row = r.row CROSS JOIN features f ON f.row = r.row /*+ ORDER BY r.row */"
     )
     rows = db.execute(sql, (owner, origin, since)) if revision > since else ()
     dimension = dimension_of(db)
@@ -245,7 +289,7 @@ def kept_of(
         row=row,
         id=id,
         text=text,
-        meta={} if meta == "{}" else json.loads(meta),
+        meta=Meta(meta),
         members=np.frombuffer(members, np.int64),
         vector=None if vector is None else np.frombuffer(vector, np.float16).astype(np.float32),
         active=bool(active),

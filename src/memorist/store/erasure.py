@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from memorist.errors import StoreBusy
-from memorist.store import jobs, replies
+from memorist.store import derived, jobs, replies
 from memorist.store.protocol import Erased
 from memorist.store.rawfile import holds
 from memorist.store.rows import fetch_in
@@ -61,7 +61,7 @@ def erase(db: sqlite3.Connection, owner: int, rows: Sequence[int]) -> tuple[Eras
     """Delete the closure of the rows. Also returns the episodes that lost a neighbour, to organise anew."""
     doomed = sorted(closure(db, rows))
     headers = fetch_in(db, "SELECT row, id, origin, text FROM cubes WHERE row IN ({}) ORDER BY row", doomed)
-    parents = fetch_in(db, "SELECT DISTINCT parent FROM lineage WHERE child IN ({})", doomed)
+    parents = fetch_in(db, derived.NEIGHBOURS, doomed)
     touched = sorted({row for (row,) in parents} - set(doomed))
     counts = {
         "episodes": sum(origin == "source" for _, _, origin, _ in headers),
@@ -72,6 +72,7 @@ def erase(db: sqlite3.Connection, owner: int, rows: Sequence[int]) -> tuple[Eras
         "lineage": "SELECT COUNT(*) FROM lineage WHERE child IN ({})",
         "links": "SELECT COUNT(*) FROM links WHERE source IN ({})",
         "events": "SELECT COUNT(*) FROM events WHERE row IN ({})",
+        "payloads": "SELECT COUNT(payload) FROM cubes WHERE row IN ({})",
     }
     for name, sql in tables.items():
         counts[name] = sum(number for (number,) in fetch_in(db, sql, doomed))

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from memorist.store.bits import sign_words
-from memorist.store.postings import MOST_DOCUMENTS, Postings, pack
+from memorist.store.postings import MOST_DOCUMENTS, Postings, joined_terms, pack
 
 WINDOW = 3
 """Turns in a window: a turn and the two after it."""
@@ -70,7 +70,7 @@ class OwnerIndex:
         self.reserve(len(records))
         first, stop = self.size, self.size + len(records)
         rows, current, tokens, terms, vectors, at, spans = zip(*records)
-        packed, lengths = pack(terms, first)
+        packed, lengths = pack(joined_terms(terms), first)
         self.rows[first:stop] = rows
         self.current[first:stop] = current
         self.tokens[first:stop] = tokens

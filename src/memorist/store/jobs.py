@@ -37,6 +37,13 @@ def create(db: sqlite3.Connection, owner: int, kinds: Sequence[str], rows: Seque
     return int(numbers[0] or 0) if numbers else 0
 
 
+def request(db: sqlite3.Connection, owner: int, kind: str, rows: Sequence[int]) -> int:
+    """The number of the job of this kind about these rows, made unless it is there."""
+    sql = "SELECT job FROM jobs WHERE owner = ? AND kind = ? AND rows = ?"
+    found = db.execute(sql, (owner, kind, json.dumps(list(rows)))).fetchone()
+    return int(found[0]) if found else create(db, owner, (kind,), list(rows))
+
+
 def free(db: sqlite3.Connection, owner: int, now: datetime, number: int, kind: str) -> dict[str, Any]:
     """What FREE is asked with."""
     ended = orphaned(db, owner, now)

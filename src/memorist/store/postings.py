@@ -6,6 +6,7 @@ One segment never changes; new documents gather in a second, small one until a r
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -23,17 +24,32 @@ DOCUMENT_MASK = np.uint64(MOST_DOCUMENTS - 1)
 COUNT_MASK = np.uint64(255)
 
 
-def pack(blobs: Sequence[bytes], first: int) -> tuple[Packed, Floats]:
-    """Postings of documents `first`, `first` + 1, … from their packed terms, and the documents' lengths in words.
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The terms of documents, one document after another: how many each has, these, and how often each stands there."""
+
+    sizes: npt.NDArray[np.uint32]
+    terms: npt.NDArray[np.uint32]
+    counts: npt.NDArray[np.uint8]
+
+
+def joined_terms(blobs: Sequence[bytes]) -> Counted:
+    """The packed terms of documents as columns."""
+    sizes = np.fromiter((len(blob) // 5 for blob in blobs), np.uint32, len(blobs))
+    terms = np.frombuffer(b"".join(blob[: 4 * (len(blob) // 5)] for blob in blobs), np.uint32)
+    counts = np.frombuffer(b"".join(blob[4 * (len(blob) // 5) :] for blob in blobs), np.uint8)
+    return Counted(sizes, terms, counts)
+
+
+def pack(documents: Counted, first: int) -> tuple[Packed, Floats]:
+    """Postings of documents `first`, `first` + 1, …, and the documents' lengths in words.
 
     A posting is a uint64: 32 bits of term, 24 of document, 8 of count; sorting them sorts the index.
     """
-    sizes = np.fromiter((len(blob) // 5 for blob in blobs), np.int64, len(blobs))
-    terms = np.frombuffer(b"".join(blob[: 4 * (len(blob) // 5)] for blob in blobs), np.uint32)
-    counts = np.frombuffer(b"".join(blob[4 * (len(blob) // 5) :] for blob in blobs), np.uint8)
-    documents = np.repeat(np.arange(first, first + len(blobs), dtype=np.uint64), sizes)
-    packed = (terms.astype(np.uint64) << TERM_SHIFT) | (documents << COUNT_SHIFT) | counts
-    lengths = np.bincount(documents.astype(np.int64) - first, weights=counts, minlength=len(blobs))
+    count = len(documents.sizes)
+    numbers = np.repeat(np.arange(first, first + count, dtype=np.uint64), documents.sizes)
+    packed = (documents.terms.astype(np.uint64) << TERM_SHIFT) | (numbers << COUNT_SHIFT) | documents.counts
+    lengths = np.bincount(numbers.astype(np.int64) - first, weights=documents.counts, minlength=count)
     return packed, lengths.astype(np.float32)
 
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from memorist.cube import Cube, Scope, TimeSpan, Trust
+from memorist.cube import Cube, Kind, Scope, TimeSpan, Trust
 from memorist.models.embedder import Identity, Vectors
 from memorist.states import State, Verb
 from memorist.store.reply_log import ReplyLog
@@ -97,6 +97,9 @@ class Derived:
     A cube that ends has `valid_to`, and `superseded_at` says since when that is known. `recorded_at` is when what it
     says was first known (default: now). With `versioned`, text or metadata that differ from what is stored do not
     replace it without trace: what was there becomes an earlier version, as `history` tells and `undo` undoes.
+
+    A cube of another `kind` than text has a `payload`: a safetensors file, which the store keeps in the transaction
+    that writes the cube, once for each owner and content. `text` is then what it was made of.
     """
 
     id: str
@@ -119,6 +122,8 @@ class Derived:
     recorded_at: datetime | None = None
     superseded_at: datetime | None = None
     versioned: bool = False
+    kind: Kind = "text"
+    payload: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -466,6 +471,20 @@ class Store(ReplyLog, Protocol):
         words, which `texts` gives for each row."""
         ...
 
+    def payload(self, scope: Scope, id: str) -> bytes:
+        """The safetensors file of a cube. Raises NotFound, StateError for a cube that has none, StoreError for one that
+        is damaged."""
+        ...
+
+    def payload_size(self, scope: Scope, id: str) -> int:
+        """Its bytes, without reading them; 0 for a cube that has none. Raises NotFound."""
+        ...
+
+    def request(self, scope: Scope, kind: str, ids: Sequence[str]) -> int:
+        """Make a job about cubes that somebody named, and return its number; the one there is when there is one of this
+        kind about the same cubes. Raises NotFound."""
+        ...
+
     def texts(self, scope: Scope) -> Iterator[tuple[int, str]]:
         """Row and words of every current episode of the scope, by rising row."""
         ...
@@ -532,7 +551,8 @@ class Store(ReplyLog, Protocol):
 
     def erase(self, scope: Scope, ids: Sequence[str], kinds: Sequence[str]) -> Erased:
         """Destroy episodes, their versions and everything derived from them; running jobs of the owner start anew. The
-        bytes are gone after `compact`. Raises NotFound or StateError, then nothing is changed."""
+        bytes are gone after `compact`. Of what is derived, only cubes that are not text can be named: the others would
+        be made again. Raises NotFound or StateError, then nothing is changed."""
         ...
 
     def compact(self, texts: Sequence[str]) -> int:

@@ -15,7 +15,7 @@ HEADER = (
     "row, id, agent, session, kind, origin, state, trust, role, speaker, source, text, meta, times, at, valid_from,"
     " valid_to, recorded_at, superseded_at, semantic_type, COALESCE(updated_at, recorded_at), expires_at, priority,"
     " sensitivity, (SELECT recalls FROM usage u WHERE u.row = cubes.row),"
-    " (SELECT last FROM usage u WHERE u.row = cubes.row)"
+    " (SELECT last FROM usage u WHERE u.row = cubes.row), payload"
 )
 
 
@@ -40,7 +40,7 @@ def cube_of(row: Sequence[Any], scope: Scope, episodes: tuple[str, ...]) -> Cube
     """A cube from a row of HEADER; the scope gives tenant and user."""
     (_, id, agent, session, kind, origin, state, trust, role, speaker, source, text, meta, times, *more) = row
     at, valid_from, valid_to, recorded_at, superseded_at, semantic, updated_at, expires_at, *more = more
-    priority, sensitivity, recalls, recalled_at = more
+    priority, sensitivity, recalls, recalled_at, payload = more
     return Cube(
         id=id,
         scope=scope_of(scope.tenant, scope.user, agent, session),
@@ -67,6 +67,7 @@ def cube_of(row: Sequence[Any], scope: Scope, episodes: tuple[str, ...]) -> Cube
         sensitivity=() if sensitivity == "[]" else tuple(json.loads(sensitivity)),
         recalls=recalls or 0,
         recalled_at=optional_moment(recalled_at),
+        payload=payload,
     )
 
 

@@ -175,7 +175,36 @@ CREATE TABLE usage (
 );
 """
 
-MIGRATIONS: tuple[str, ...] = (CREATE, MARKS, REPLIES, FACTS, BESIDE, KEYS, QUEUE, LIFE)
+PAYLOADS = """
+-- Tensors of cubes that are not text: a safetensors file, named by the sha256 of its bytes, in parts.
+-- Each owner has its own, and the last cube that has it takes it along, whoever removes that cube.
+ALTER TABLE cubes ADD COLUMN payload TEXT;
+CREATE INDEX cubes_payload ON cubes (owner, payload) WHERE payload IS NOT NULL;
+CREATE TABLE payloads (
+  owner INTEGER NOT NULL REFERENCES owners, sha256 TEXT NOT NULL, part INTEGER NOT NULL, bytes BLOB NOT NULL,
+  PRIMARY KEY (owner, sha256, part)
+);
+CREATE TRIGGER payload_goes_with_its_last_cube AFTER DELETE ON cubes WHEN OLD.payload IS NOT NULL BEGIN
+  DELETE FROM payloads WHERE owner = OLD.owner AND sha256 = OLD.payload
+  AND NOT EXISTS (SELECT 1 FROM cubes WHERE owner = OLD.owner AND payload = OLD.payload);
+END;
+CREATE TRIGGER payload_goes_when_its_last_cube_has_another AFTER UPDATE OF payload ON cubes
+WHEN OLD.payload IS NOT NULL AND OLD.payload IS NOT NEW.payload BEGIN
+  DELETE FROM payloads WHERE owner = OLD.owner AND sha256 = OLD.payload
+  AND NOT EXISTS (SELECT 1 FROM cubes WHERE owner = OLD.owner AND payload = OLD.payload);
+END;
+"""
+
+COLUMNS = """
+-- What the fact graph keeps of an episode has another form now: it is derived anew when next asked for.
+UPDATE cubes SET state = 'deleted' WHERE origin = 'graph';
+DELETE FROM marks WHERE organiser = 'graph';
+
+-- What organisers look for after their mark; by cubes_changed they would pass over all that was derived since.
+CREATE INDEX cubes_said ON cubes (owner, revision) WHERE origin = 'source' AND kind = 'text';
+"""
+
+MIGRATIONS: tuple[str, ...] = (CREATE, MARKS, REPLIES, FACTS, BESIDE, KEYS, QUEUE, LIFE, PAYLOADS, COLUMNS)
 """MIGRATIONS[n] takes version n to n + 1; version 0 is the empty file."""
 
 VERSION = len(MIGRATIONS)

@@ -57,6 +57,6 @@ def writes(db: sqlite3.Connection) -> bool:
     return isinstance(db, sqlite3.Connection) or db.writes
 
 
-def stream(db: sqlite3.Connection, sql: str, values: Sequence[Any] = ()) -> Any:
-    """As `execute`, for more rows than should be held at once."""
-    return db.execute(sql, values) if isinstance(db, sqlite3.Connection) else db.stream(sql, values)
+def stream(db: sqlite3.Connection, sql: str, values: Sequence[Any] = (), batch: int = 20_000) -> Any:
+    """As `execute`, for more rows than should be held at once: no more than `batch`."""
+    return db.execute(sql, values) if isinstance(db, sqlite3.Connection) else db.stream(sql, values, batch)

@@ -18,10 +18,10 @@ from memorist.store.protocol import Features, Floats, Rows, Terms
 EXACT = 2_048
 """Up to this many allowed episodes are compared in full at once."""
 
-FIRST_SHARE = 12
-SECOND_LEAST, SECOND_SHARE = 1_000, 100
-"""Beyond, the scan of signs keeps one in FIRST_SHARE, the estimate one in SECOND_SHARE, these are compared in full:
-recall of the true ten nearest is then above 0.98 (`memorist bench scale` measures it)."""
+SHARES = (12, 100)
+LEAST = 1_000
+"""Beyond, the scan of signs keeps one in SHARES[0], the estimate one in SHARES[1] and at least LEAST, these are
+compared in full: recall of the true ten nearest is then above 0.98 (`memorist bench scale` measures it)."""
 
 OVERSAMPLE = 4
 """How many are compared in full for each one wanted, at least."""
@@ -133,12 +133,14 @@ class IndexSearcher:
         return self._index.rows[places]
 
 
-def promising(words: Words, allowed: npt.NDArray[np.bool_], vector: Floats, limit: int) -> npt.NDArray[np.intp]:
+def promising(
+    words: Words, allowed: npt.NDArray[np.bool_], vector: Floats, limit: int, shares: tuple[int, int] = SHARES
+) -> npt.NDArray[np.intp]:
     """Allowed columns of sign bits [words, n] among which the `limit` nearest to the vector nearly always are."""
     size = len(allowed)
     query = sign_words(vector.reshape(1, -1))[:, 0]
-    wanted = max(SECOND_LEAST, OVERSAMPLE * limit, size // SECOND_SHARE)
-    found = nearest(words, query, allowed, max(wanted, size // FIRST_SHARE))
+    wanted = max(LEAST, OVERSAMPLE * limit, size // shares[1])
+    found = nearest(words, query, allowed, max(wanted, size // shares[0]))
     return best(found, estimated(words, found, vector), wanted) if len(found) > 2 * wanted else found
 
 

@@ -13,7 +13,7 @@ from memorist.store.living import ALIVE
 from memorist.store.moments import micros
 from memorist.store.protocol import Selection
 
-TEXT_FIELDS = ("speaker", "role", "session", "agent", "source", "trust", "id", "origin")
+TEXT_FIELDS = ("speaker", "role", "session", "agent", "source", "trust", "id", "origin", "kind")
 TIME_FIELDS = ("at", "valid_from", "recorded_at")
 OPERATORS = {"eq": "=", "ne": "!=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 

@@ -27,6 +27,7 @@ from memorist.store import (
     extractions,
     jobs,
     life,
+    payloads,
     reembedding,
     refresh,
     replies,
@@ -345,6 +346,28 @@ class TableStore:
         with self._database.reading() as db:
             return extractions.logged(db, owner_of(db, scope, create=False), rows, texts)
 
+    def payload(self, scope: Scope, id: str) -> bytes:
+        """The safetensors file of a cube."""
+        with self._database.reading() as db:
+            owner = owner_of(db, scope, create=False)
+            found = header_of(db, scope, owner, id)
+            if found["payload"] is None:
+                raise StateError(f"{id} is text and has no tensors; see: memorist cube migrate")
+            return payloads.read(db, owner, found["payload"])
+
+    def payload_size(self, scope: Scope, id: str) -> int:
+        """The bytes of a cube's payload, without reading them."""
+        with self._database.reading() as db:
+            owner = owner_of(db, scope, create=False)
+            return payloads.size(db, owner, header_of(db, scope, owner, id)["payload"] or "")
+
+    def request(self, scope: Scope, kind: str, ids: Sequence[str]) -> int:
+        """A job about cubes that somebody named, or the one of this kind about them that is there."""
+        with self._database.writing() as db:
+            owner = owner_of(db, scope, create=False)
+            rows = [int(header_of(db, scope, owner, id)["row"]) for id in ids]
+            return jobs.request(db, owner, kind, rows)
+
     def texts(self, scope: Scope) -> Iterator[tuple[int, str]]:
         """Row and words of every current episode of the scope."""
         with self._database.reading() as db:
@@ -645,7 +668,8 @@ def insert_episode(
 def header_of(db: sqlite3.Connection, scope: Scope, owner: int, id: str) -> dict[str, Any]:
     """State of a cube of this scope. Raises NotFound."""
     sql, values = narrowed(scope, owner)
-    names = ("row", "id", "state", "origin", "position", "valid_from", "recorded_at", "superseded_at")
+    names = [*("row", "id", "state", "origin", "kind", "payload")]
+    names += ["position", "valid_from", "recorded_at", "superseded_at"]
     known = id.encode("utf-8", "replace").decode() if isinstance(id, str) else ""
     found = db.execute(f"SELECT {', '.join(names)} FROM cubes WHERE id = ? AND {sql}", (known, *values)).fetchone()
     if found is None:
@@ -654,8 +678,8 @@ def header_of(db: sqlite3.Connection, scope: Scope, owner: int, id: str) -> dict
 
 
 def refuse_derived(header: Mapping[str, Any], verb: str) -> None:
-    """Raises StateError for what an organiser made: it would be made again."""
-    if header["origin"] != SOURCE:
+    """Raises StateError for a text that an organiser made: it would be made again."""
+    if header["origin"] != SOURCE and (header["kind"] == "text" or verb == "update"):
         raise StateError(f"{header['id']} was derived by {header['origin']}; {verb} the episodes it comes from")
 
 

@@ -51,9 +51,10 @@ from memorist.testing.derived import DerivedContract
 from memorist.testing.embedder import HashEmbedder
 from memorist.testing.life import LifeContract
 from memorist.testing.replies import ReplyLogContract
+from memorist.testing.tensors import TensorContract
 
 
-class StoreContract(DerivedContract, LifeContract, ReplyLogContract):
+class StoreContract(DerivedContract, LifeContract, TensorContract, ReplyLogContract):
     """What every store must do. Subclasses give the fixture `make_store`; see the module."""
 
     # ruff: noqa: D102 - the name of a test says what it is about

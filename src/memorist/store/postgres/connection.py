@@ -33,7 +33,6 @@ BUSY_SECONDS = 30.0
 POOL = 16
 """Connections of a process, at most: one for each transaction that runs."""
 
-BATCH = 20_000
 Values = Sequence[Any] | Mapping[str, Any]
 
 
@@ -88,10 +87,10 @@ class Session:
         with self._connection.cursor() as cursor:
             cursor.executemany(self._dialect.statement(sql).sql, many)
 
-    def stream(self, sql: str, values: Values = ()) -> Cursor:
-        """As `execute`, for more rows than should be held at once."""
+    def stream(self, sql: str, values: Values, batch: int) -> Cursor:
+        """As `execute`, for more rows than should be held at once: no more than `batch`."""
         cursor = self._connection.cursor(f"stream_{len(self._streams)}", binary=True)
-        cursor.itersize = BATCH
+        cursor.itersize = batch
         self._streams.append(cursor)
         cursor.execute(self._dialect.statement(sql).sql, values)
         return Cursor(cursor, False)

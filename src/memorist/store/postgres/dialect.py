@@ -23,8 +23,10 @@ TOKEN = re.compile(
   | (?P<among>\bIN\s*\(\{\}\))
   | (?P<user>\buser\b)
   | (?P<cross>\bCROSS\s+JOIN\b)
+  | (?P<hint>\bINDEXED\s+BY\s+\w+)
   | (?P<limit>\bLIMIT\s+-1\b)
   | (?P<or>\bINSERT\s+OR\s+(?:IGNORE|REPLACE)\b)
+  | (?P<differs>\bIS\s+NOT\b(?!\s+(?:NULL|DISTINCT)\b))
   | \bON\s+CONFLICT\s*\((?P<conflict>[^)]*)\)
     """,
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
@@ -52,6 +54,10 @@ class Dialect:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self.statement = lru_cache(maxsize=4096)(self._statement)
+
+    def text(self, sql: str) -> str:
+        """A statement, or a part of one, that takes no values."""
+        return self._statement(sql).sql.replace("%%", "%")
 
     def _statement(self, sql: str) -> Statement:
         into = INTO.match(sql)
@@ -81,6 +87,8 @@ def word(found: re.Match[str], tenant: str) -> str:
         "user": '"user"',
         "cross": "JOIN",
         "limit": "LIMIT ALL",
+        "hint": "",
+        "differs": "IS DISTINCT FROM",
         "or": "INSERT",
     }[kind or ""]
 

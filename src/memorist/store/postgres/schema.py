@@ -33,7 +33,8 @@ TENANT = """tenant TEXT COLLATE "C" NOT NULL DEFAULT current_setting('memorist.t
 OF_TENANT = "tenant = current_setting('memorist.tenant', true)"
 CHANGES_ROWS = re.compile(r"(?:\s|--[^\n]*\n)*(UPDATE|INSERT|DELETE)\b", re.IGNORECASE)
 TRIGGER = re.compile(
-    r"CREATE\s+TRIGGER\s+\w+\s+(?P<when>.*?)\s+BEGIN\s+(?P<body>.*)END\s*\Z", re.IGNORECASE | re.DOTALL
+    r"CREATE\s+TRIGGER\s+\w+\s+(?P<event>.*?)(?:\s+WHEN\s+(?P<when>.*?))?\s+BEGIN\s+(?P<body>.*)END\s*\Z",
+    re.IGNORECASE | re.DOTALL,
 )
 REFUSAL = re.compile(r"SELECT\s+RAISE\s*\(\s*ABORT\s*,\s*('(?:[^']|'')*')\s*\)", re.IGNORECASE)
 
@@ -86,7 +87,7 @@ def upgrade(found: int, migrations: Sequence[str]) -> Iterator[str]:
         dialect = Dialect(after)
         for statement in statements(migrations[version]):
             if CHANGES_ROWS.match(statement):
-                yield dialect.statement(statement).sql.replace("%%", "%")
+                yield dialect.text(statement)
         before = after
     for table in before.tables.values():
         yield view_of(table, owned=table.name in before.owned)
@@ -115,7 +116,7 @@ def difference(before: Layout, after: Layout) -> Iterator[str]:
             yield f"DROP TABLE {name}"
     for name, sql in after.triggers.items():
         if name not in before.triggers:
-            yield from trigger(name, sql)
+            yield from trigger(name, sql, Dialect(after))
 
 
 def create(table: Table, *, owned: bool) -> Iterator[str]:
@@ -169,17 +170,18 @@ def view_of(table: Table, *, owned: bool) -> str:
     return f"CREATE VIEW {VIEWS}.{table.name} AS SELECT {names}{tenant} FROM {TABLES}.{table.name} WHERE {OF_TENANT}"
 
 
-def trigger(name: str, sql: str) -> Iterator[str]:
+def trigger(name: str, sql: str, dialect: Dialect) -> Iterator[str]:
     """A trigger of one or more plain statements. They run where the statement that fires it does: in its tenant."""
     found = TRIGGER.match(sql)
     if found is None:
         raise StoreError(f"the trigger {name} has no form for PostgreSQL yet")
-    body = REFUSAL.sub(r"RAISE EXCEPTION USING MESSAGE = \1", found.group("body"))
+    body = dialect.text(REFUSAL.sub(r"RAISE EXCEPTION USING MESSAGE = \1", found.group("body")))
+    when = f" WHEN ({dialect.text(found.group('when'))})" if found.group("when") else ""
     yield (
         f"CREATE FUNCTION {TABLES}.{name}() RETURNS trigger LANGUAGE plpgsql AS $trigger$"
         f" BEGIN {body} RETURN NEW; END $trigger$"
     )
-    yield f"CREATE TRIGGER {name} {found.group('when')} FOR EACH ROW EXECUTE FUNCTION {TABLES}.{name}()"
+    yield f"CREATE TRIGGER {name} {found.group('event')} FOR EACH ROW{when} EXECUTE FUNCTION {TABLES}.{name}()"
 
 
 def quoted(names: Sequence[str]) -> str:
