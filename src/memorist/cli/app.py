@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from cyclopts import App, Group, Parameter
 
 from memorist import __version__
-from memorist.cli import bench, cube, data, graph, models, organise, peers, read, serve, store, write
+from memorist.cli import bench, cube, data, graph, migrate, models, organise, peers, read, serve, store, write
 
 HELP = """A memory for language models that keeps learning: one file, no server, no key.
 
@@ -48,6 +48,7 @@ GROUPS: Mapping[str, Mapping[str, App | Callable[..., int]]] = {
         "export": store.export,
         "import": store.import_,
         "backup": store.backup,
+        "migrate": migrate.migrate,
         "compact": store.compact,
         "reembed": store.reembed,
         "verify": store.verify,

@@ -106,10 +106,9 @@ def limits(calls: int | None, tokens: int | None, dollars: float | None, paralle
 
 def named(model: str | None, options: StoreOptions) -> ChatModel:
     """The model of an option, else the one that is configured."""
-    from memorist.memory import path_of
     from memorist.models.naming import chat_named
 
-    return chat_named(model, store=path_of(store_place(options.store)))
+    return chat_named(model, store=file_of(store_place(options.store)))
 
 
 class progress:

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from memorist.cli import NEGATIVE, OK
-from memorist.cli.options import StoreOptions
+from memorist.cli.options import StoreOptions, file_of
 from memorist.cli.render import console, emit, plain, show_checks, show_scopes
 from memorist.config import store_place
 from memorist.errors import InputError, StoreError
@@ -132,13 +132,12 @@ def reembed(*, status: bool = False, cancel: bool = False, options: StoreOptions
 @contextmanager
 def stored(options: StoreOptions) -> Iterator[Store]:
     """The store alone: its old embedder may not be here any more. Raises StoreError when there is none."""
-    from memorist.memory import path_of
-    from memorist.store.opening import is_server, open_store
+    from memorist.store.opening import open_store
 
     place = store_place(options.store)
     if options.missing():
         raise StoreError(f"there is no store at {place}")
-    with closing(open_store(place if is_server(place) else path_of(place))) as store:
+    with closing(open_store(file_of(place) or place)) as store:
         yield store
 
 
@@ -206,7 +205,6 @@ def doctor(*, options: StoreOptions = StoreOptions()) -> int:
 def checks_of(options: StoreOptions) -> list[Check]:
     """The doctor's report; without a store, or with one that does not open, of the machine alone."""
     from memorist.doctor import language_models, python, sqlite, weights
-    from memorist.memory import path_of
     from memorist.models.minilm import MiniLM
     from memorist.results import Check
 
@@ -218,7 +216,7 @@ def checks_of(options: StoreOptions) -> list[Check]:
         store = Check("Store", True, f"none yet at {place}; the first memorist add creates it")
     except StoreError as error:
         store = Check("Store", False, str(error), "name another with --store, or restore a backup")
-    return [python(), sqlite(), weights(MiniLM()), store, language_models(path_of(place))]
+    return [python(), sqlite(), weights(MiniLM()), store, language_models(file_of(place))]
 
 
 def scopes(*, options: StoreOptions = StoreOptions()) -> int:
