@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx2
 
@@ -21,10 +23,10 @@ from memorist.testing import HashEmbedder
 PROGRAM = """
 import json, sys
 from memorist import Memory
-from memorist.serve.run import run
+from memorist.serve.run import Chat, run
 from memorist.testing import HashEmbedder
 with Memory.open(sys.argv[1], embedder=HashEmbedder()) as memory:
-    run(memory, "127.0.0.1", int(sys.argv[2]), **json.loads(sys.argv[3]))
+    run(memory, "127.0.0.1", int(sys.argv[2]), largest=200_000, chat=Chat(**json.loads(sys.argv[3])))
 """
 
 
@@ -36,13 +38,14 @@ class Server:
     port: int
     log: Path
     process: subprocess.Popen[bytes] | None = None
-    clients: list[httpx2.Client] = field(default_factory=list)
-    options: dict[str, object] = field(default_factory=lambda: {"largest": 200_000})
+    clients: list[Any] = field(default_factory=list)
+    chat: dict[str, object] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
 
     def start(self) -> None:
         with self.log.open("ab") as log:
-            command = [sys.executable, "-c", PROGRAM, str(self.store), str(self.port), json.dumps(self.options)]
-            self.process = subprocess.Popen(command, stderr=log)
+            command = [sys.executable, "-c", PROGRAM, str(self.store), str(self.port), json.dumps(self.chat)]
+            self.process = subprocess.Popen(command, stderr=log, env={**os.environ, **self.environment})
         for _ in range(200):
             try:
                 if httpx2.get(f"http://127.0.0.1:{self.port}/health/ready").status_code == 200:
@@ -60,8 +63,9 @@ class Server:
 
     def client(self, secret: str | None = None) -> httpx2.Client:
         headers = {"Authorization": f"Bearer {secret}"} if secret else {}
-        self.clients.append(httpx2.Client(base_url=f"http://127.0.0.1:{self.port}", headers=headers, timeout=20))
-        return self.clients[-1]
+        made = httpx2.Client(base_url=f"http://127.0.0.1:{self.port}", headers=headers, timeout=20)
+        self.clients.append(made)
+        return made
 
     def key(self, scope: Scope, **more: object) -> str:
         with Memory.open(self.store, embedder=HashEmbedder()) as memory:

@@ -2,8 +2,10 @@
 
 import json
 import re
+import sys
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -481,3 +483,14 @@ def test_recipes_that_keep_the_same_share_a_store(tmp_path, musique):
     bytes_ = {row.recipe: row.value for row in measured.rows if row.metric == "store_bytes"}
     assert bytes_["dense"] == bytes_["default"] < bytes_["hipporag2"] == bytes_["hipporag2:node"]
     assert {record.system for record in measured.records if record.invalid is None} >= set(names)
+
+
+def test_a_reference_that_cannot_run_says_why(tmp_path, musique):
+    from memorist.bench.reference import run as compare
+
+    openie = tmp_path / "openie.json"
+    first = json.loads(musique.read_text("utf-8").splitlines()[0])["paragraphs"][0]
+    docs = [{"passage": f"{first['title']}\n{first['paragraph_text']}", "extracted_triples": [["a", "b", "c"]]}]
+    openie.write_text(json.dumps({"docs": docs}), encoding="utf-8")
+    with pytest.raises(InputError, match=r"(?s)hipporag installed.*No module named 'hipporag'"):
+        compare(musique, openie, Path(sys.executable), 2, None, QUIET)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from memorist import Memory
 from memorist.bench.graph import WrittenFacts
 from memorist.bench.synthetic import WordSum
-from memorist.errors import ModelUnreachable
+from memorist.errors import ModelMissing, ModelUnreachable
 from memorist.organise.extract.extraction import LONGEST_PART, sound
 from memorist.organise.extract.phrases import NearbyPhrases
 from memorist.organise.fact_cube import ORIGIN
@@ -23,7 +23,7 @@ from memorist.organise.graph import FactOrganiser
 from memorist.organise.synonyms import PhraseIndex, codes_of
 from memorist.recall.fact_graph import FactGraph
 from memorist.recall.pagerank import Adjacency, pagerank
-from memorist.recipes import RECIPES
+from memorist.recipes import RECIPES, recipe_named
 from memorist.testing.chat import ScriptedModel
 
 WORDS = (
@@ -310,8 +310,10 @@ def test_a_ready_made_extraction_is_matched_kept_and_counted(tmp_path, written):
     with opened(tmp_path / "a.db") as memory:
         ana = memory.scope(user="ana")
         (id,) = ana.add([message("Ana\nShe was born.")]).ids
-        found = ana.extract(file)
+        seen = []
+        found = ana.extract(file, progress=lambda *done: seen.append(done))
         assert (found.episodes, found.facts, found.passages, found.unmatched) == (1, 1, 3, 2)
+        assert seen[-1] == (1, 1)
         assert found.rejected == {"not three parts": 1, "not a list": 2}
         assert [cube.text for cube in ana.list(origin=ORIGIN)] == ["Ana – born in – Evora"]
         assert ana.extract(file).episodes == 0
@@ -365,3 +367,87 @@ def test_a_failing_model_keeps_what_was_done_and_goes_on_there(tmp_path, written
         assert (third.episodes, third.left, third.problem) == (1, 1, "the budget of 1 tokens is used up")
         assert ana.extract(model=model).left == 0
         assert len(model.requests) == 6
+
+
+FACTS = ["Ana | was born in | Evora", "Ana | has | a cat", "Evora | lies in | Alentejo", "x y | z | w v"]
+QUESTION = "Where was Ana born?"
+
+
+@pytest.fixture
+def choosing(tmp_path, monkeypatch):
+    """Opens a memory of FACTS whose model chooses facts."""
+    variant = replace(recipe_named("hipporag2:model"), organisers=(partial(FactOrganiser, WrittenFacts()),))
+    monkeypatch.setitem(RECIPES, "choosing", replace(variant, name="choosing"))
+
+    def open_(model=None):
+        memory = Memory.open(tmp_path / "a.db", embedder=WordSum(), recipe="choosing", model=model)
+        memory.scope(user="ana").add([message(text) for text in FACTS])
+        return memory
+
+    return open_
+
+
+def chosen(text):
+    """Keeps the first fact in which a text stands."""
+
+    def reply(request):
+        lines = [line for line in request.messages[-1].content.splitlines() if line.startswith("[")]
+        return json.dumps({"keep": [number for number, line in enumerate(lines, 1) if text in line] + [99, 0]})
+
+    return reply
+
+
+def test_a_model_chooses_the_facts_and_is_asked_once(choosing):
+    model = ScriptedModel(chosen("has"))
+    with choosing(model) as memory:
+        ana = memory.scope(user="ana")
+        hits = {hit.text: hit.why.get("facts") for hit in ana.search(QUESTION, k=4)}
+        assert hits["Ana | has | a cat"] == "Ana – has – a cat (by ana)"
+        assert not any("born" in (fact or "") for fact in hits.values())
+        assert [hit.text for hit in ana.search(QUESTION, k=4)] == list(hits)
+        assert len(model.requests) == 1
+        assert {line.purpose for line in ana.costs()} == {"recall"}
+
+
+def test_when_a_model_keeps_no_fact_passages_rank_as_they_do_alone(choosing):
+    with choosing(ScriptedModel('{"keep": []}')) as memory:
+        hits = memory.scope(user="ana").search(QUESTION, k=4)
+        assert all("graph" not in hit.why for hit in hits)
+        assert hits[0].text == "Ana | was born in | Evora"
+
+
+@pytest.mark.parametrize("script", [("nonsense",), (ModelUnreachable("no answer", "scripted"),), ('{"keep": ["1"]}',)])
+def test_when_a_model_fails_facts_are_chosen_by_the_rule(choosing, script):
+    with choosing(ScriptedModel(*script)) as memory:
+        hits = memory.scope(user="ana").search(QUESTION, k=2)
+        assert str(hits[0].why["recognised"]).startswith("not by the model: ")
+        assert "facts" in hits[0].why
+
+
+def test_the_variant_that_asks_a_model_needs_one(choosing):
+    with choosing() as memory, pytest.raises(ModelMissing, match="open the memory with model="):
+        memory.scope(user="ana").search(QUESTION)
+
+
+@pytest.mark.slow
+def test_a_small_local_model_chooses_facts(choosing):
+    with choosing("local:smollm2-135m") as memory:
+        hits = memory.scope(user="ana").search(QUESTION, k=2)
+        assert len(hits) == 2
+        assert all("recognised" not in hit.why for hit in hits)
+
+
+def test_a_rebuild_elsewhere_asks_no_model(tmp_path, written):
+    model = ScriptedModel(reply(["Ana", "born in", "Evora"]), reply(["Ana", "has", "Miso"]))
+    with opened(tmp_path / "a.db") as memory:
+        ana = memory.scope(user="ana")
+        ana.add([message("She was born."), message("She has a cat.")])
+        ana.extract(model=model)
+        said = {cube.text for cube in ana.list(origin=ORIGIN)}
+        memory.export(tmp_path / "a.jsonl")
+    with opened(tmp_path / "b.db") as memory:
+        memory.restore(tmp_path / "a.jsonl")
+        ana = memory.scope(user="ana")
+        assert {cube.text for cube in ana.list(origin=ORIGIN)} == said == {"Ana – born in – Evora", "Ana – has – Miso"}
+        assert ana.extract(model=model).calls == 0
+        assert len(model.requests) == 2

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -15,7 +14,8 @@ from memorist import Memory
 from memorist.errors import InputError, NotFound, StateError
 from memorist.recipes import RECIPES
 from memorist.states import CHANGEABLE, LIVING, MOVES, moved, possible
-from memorist.store.schema import APPLICATION_ID, LIFE, MIGRATIONS
+from memorist.store.connection import Database
+from memorist.store.schema import LIFE, MIGRATIONS
 from memorist.testing import HashEmbedder
 
 START = datetime(2025, 3, 1, 9, tzinfo=timezone.utc)
@@ -213,22 +213,6 @@ def test_recall_returns_only_what_is_living(tmp_path, recipe):
             assert [(hit.id, hit.score) for hit in ana.search(question, budget=2_000)] == before
 
 
-def as_of_version(version: int, path: Path, state: str) -> None:
-    """Make the file one of an older version: its schema, with what of the data has a place there."""
-    older = sqlite3.connect(f"{path}.older")
-    older.executescript("".join(MIGRATIONS[:version]) + f"PRAGMA user_version = {version};")
-    older.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    older.execute("ATTACH ? AS now", (str(path),))
-    for (table,) in older.execute("SELECT name FROM main.sqlite_schema WHERE type = 'table'").fetchall():
-        if not table.startswith("sqlite_"):
-            names = [name for _, name, *_ in older.execute(f"PRAGMA main.table_info({table})")]
-            values = [state if (table, name) == ("cubes", "state") else name for name in names]
-            older.execute(f"INSERT INTO main.{table} ({','.join(names)}) SELECT {','.join(values)} FROM now.{table}")
-    older.commit()
-    older.close()
-    Path(f"{path}.older").replace(path)
-
-
 def test_an_older_file_speaks_the_new_words(tmp_path):
     path = tmp_path / "memory.db"
     with opened(path) as memory:
@@ -236,8 +220,18 @@ def test_an_older_file_speaks_the_new_words(tmp_path):
         ids = ana.add([{"role": "user", "content": text, "timestamp": START.isoformat()} for text in SAID]).ids
         ana.forget(ids[1])
         before = [(hit.id, hit.score) for hit in ana.search("kayak")]
-    as_of_version(MIGRATIONS.index(LIFE), path, "CASE state WHEN 'deleted' THEN 'forgotten' ELSE 'active' END")
-    with opened(path) as memory:
+    older = tmp_path / "older.db"
+    Database(older, MIGRATIONS[: MIGRATIONS.index(LIFE)]).close()
+    db = sqlite3.connect(older)
+    db.execute("ATTACH ? AS new", (str(path),))
+    for (table,) in db.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'").fetchall():
+        if not table.startswith("sqlite_"):
+            names = ", ".join(name for _, name, *_ in db.execute(f"PRAGMA main.table_info({table})"))
+            db.execute(f"INSERT INTO main.{table} ({names}) SELECT {names} FROM new.{table}")
+    db.execute("UPDATE main.cubes SET state = CASE state WHEN 'deleted' THEN 'forgotten' ELSE 'active' END")
+    db.commit()
+    db.close()
+    with opened(older) as memory:
         ana = memory.scope(user="ana")
         assert [ana.get(id).state for id in ids] == ["activated", "deleted", *["activated"] * 4]
         assert [(hit.id, hit.score) for hit in ana.search("kayak")] == before

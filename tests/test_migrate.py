@@ -34,7 +34,7 @@ def lively(path: Path) -> SQLiteStore:
     store = SQLiteStore(path)
     store.bind(HashEmbedder().identity)
     twins = Twins([store], random.Random(5))
-    for _ in range(100):
+    for _ in range(200):
         act = twins.chance.choice(ACTS)
         act(twins, twins.chance.choice(SCOPES))
     store.attempt("key-1", "once", "digest", START)

@@ -64,6 +64,7 @@ class AsyncMemory:
     reembed = of_memory(Memory.reembed)
     reembedding = of_memory(Memory.reembedding)
     cancel_reembedding = of_memory(Memory.cancel_reembedding)
+    flush = of_memory(Memory.flush)
     close = of_memory(Memory.close)
 
 
@@ -95,6 +96,10 @@ class AsyncScopedMemory:
     retry = of_scope(ScopedMemory.retry)
     cancel = of_scope(ScopedMemory.cancel)
     conflicts = of_scope(ScopedMemory.conflicts)
+    snapshot = of_scope(ScopedMemory.snapshot)
+    rollback = of_scope(ScopedMemory.rollback)
+    snapshots = of_scope(ScopedMemory.snapshots)
+    drop_snapshot = of_scope(ScopedMemory.drop_snapshot)
 
     async def recommend(
         self,

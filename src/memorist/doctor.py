@@ -20,14 +20,16 @@ from memorist.store.sqlite import SQLiteStore, TableStore
 LEAST_FREE = 1 << 30
 
 
-def diagnose(store: Store, embedder: Embedder) -> list[Check]:
-    """One line for each thing that Memorist needs or can use."""
+def diagnose(store: Store, embedder: Embedder, uncounted: str | None = None) -> list[Check]:
+    """One line for each thing that Memorist needs or can use. `uncounted` is why recalls are not counted."""
     checks = [python(), sqlite(), weights(embedder)]
     if isinstance(store, SQLiteStore):
         checks.append(disk(store))
     elif isinstance(store, TableStore):
         checks.append(server(store))
     place = store.path if isinstance(store, SQLiteStore) else None
+    if uncounted:
+        checks.append(Check("Usage", False, uncounted, "make the store writable; what waits is then counted"))
     return [*checks, soundness(store), pending(store), language_models(place)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
@@ -27,6 +28,8 @@ from memorist.lifecycle.jobs import CHANGED, settle
 from memorist.lifecycle.logged import Logged
 from memorist.lifecycle.organising import catch_up
 from memorist.lifecycle.reembed import reembed
+from memorist.lifecycle.time_machine import TimeMachine
+from memorist.lifecycle.usage import Usage
 from memorist.lifecycle.writing import Options, Run, Writing, logged
 from memorist.models.chat import ChatModel
 from memorist.models.embedder import Embedder, Identity
@@ -71,7 +74,7 @@ from memorist.sources import FileOptions, from_document, from_messages, read, sp
 from memorist.sources.checked import checked
 from memorist.states import Verb
 from memorist.store.opening import is_server, open_store
-from memorist.store.protocol import INDEX, Job, Reembedding, Rows, Searcher, Selection, Store
+from memorist.store.protocol import INDEX, Job, Reembedding, RolledBack, Rows, Searcher, Selection, Snapshot, Store
 from memorist.store.reply_log import Spent, together
 from memorist.store.sqlite import SQLiteStore
 from memorist.store.views import Views
@@ -112,6 +115,8 @@ class Memory:
         self._organisers = (Windows(),)
         self._recipe_organisers = tuple(make() for make in recipe.organisers)
         self._views = Views(store)
+        self._usage = Usage(store)
+        weakref.finalize(self, self._usage.close)  # for whoever does not close
         self._recommender = Recommender(store, embedder)
         writers = tuple(make() for make in recipe.writers)
         self._writing = Writing(store, self._views, self._current, writers, clock, logged(store, clock))
@@ -206,9 +211,13 @@ class Memory:
         problems = tuple(self._store.check())
         return Verification(not problems, problems)
 
+    def flush(self) -> None:
+        """Write down at once how often cubes were recalled; a moment later it would happen by itself."""
+        self._usage.flush()
+
     def doctor(self) -> list[Check]:
         """What works here, and what to do about the rest."""
-        return diagnose(self._store, self._embedder)
+        return diagnose(self._store, self._embedder, self._usage.problem)
 
     def now(self) -> datetime:
         """The time by this memory's clock, in UTC."""
@@ -235,24 +244,36 @@ class Memory:
         """End a change of embedder; the old vectors stay. False when none was going on."""
         return self._store.cancel_reembedding()
 
-    def settle(self, scope: Scope) -> str | None:
-        """Finish an owner's pending work; returns why it could not be."""
-        return self._settle(scope, self._recipe_organisers)
+    def settle(self, scope: Scope, organised: Callable[[str, int], None] = lambda name, done: None) -> str | None:
+        """Finish an owner's pending work; returns why it could not be. `organised` is told which organiser has looked
+        at how many more changed episodes."""
+        return self._settle(scope, self._recipe_organisers, organised)
 
-    def _settle(self, scope: Scope, organisers: Sequence[RecipeOrganiser]) -> str | None:
+    def _settle(
+        self,
+        scope: Scope,
+        organisers: Sequence[RecipeOrganiser],
+        organised: Callable[[str, int], None] = lambda name, done: None,
+    ) -> str | None:
         """Finish the pending work, and have these organisers catch up."""
         try:
-            return self._steadily(partial(self._settled, scope, organisers))
+            return self._steadily(partial(self._settled, scope, organisers, organised))
         except EmbedderMismatch as error:  # what was added is safe, and waits for the right embedder
             return str(error)
 
-    def _settled(self, scope: Scope, organisers: Sequence[RecipeOrganiser], embedder: Embedder) -> str | None:
+    def _settled(
+        self,
+        scope: Scope,
+        organisers: Sequence[RecipeOrganiser],
+        organised: Callable[[str, int], None],
+        embedder: Embedder,
+    ) -> str | None:
         self._store.expire(scope, utc(self._clock()), (INDEX,))
         problem = settle(self._store, scope, embedder, self._organisers, self._clock)
         if problem:
             return problem
         self._writing.enqueue(scope)
-        return catch_up(self._store, organisers, self._around(scope, embedder), self._clock)
+        return catch_up(self._store, organisers, self._around(scope, embedder), self._clock, organised)
 
     def _around(self, scope: Scope, embedder: Embedder, model: ChatModel | None = None) -> Around:
         """What organisers may use on behalf of an owner."""
@@ -326,6 +347,7 @@ class Memory:
 
     def close(self) -> None:
         """Let go of the file. Closing is never needed for safety."""
+        self._usage.close()
         self._store.close()
 
     def __enter__(self) -> Memory:
@@ -419,14 +441,14 @@ class ScopedMemory:
 
         They replace what was extracted of these episodes before, and stay in the log, so that a rebuild needs no file
         and no call. A broken fact is rejected by itself, and counted. `calls` and `tokens` are the most that the model
-        may take; `progress` is told how many episodes are done, and of how many. Raises InputError for a file of
-        another form, for both or neither of file and model, and ModelMissing.
+        may take; `progress` is told how many episodes are read (of a file: in the graph), and of how many. Raises
+        InputError for a file of another form, for both or neither of file and model, and ModelMissing.
         """
         memory = self._memory
         if openie is not None and model is None:
             matched = match(path_of(openie), memory._store.texts(self.scope))
             changed = memory._store.keep_extracted(self.scope, matched.found)
-            problem = memory.settle(self.scope)
+            problem = memory.settle(self.scope, counted(progress, changed))
             return Extracts(changed, matched.facts, matched.passages, matched.unmatched, matched.rejected, problem)
         reader = model_named(model, memory._place)
         if openie is not None or reader is None:
@@ -462,7 +484,9 @@ class ScopedMemory:
         memory = self._memory
         text = question_of(query)
         memory.settle(self.scope)
-        return memory._steadily(partial(self._recalled, (text, query), limits, selection, now))
+        found = memory._steadily(partial(self._recalled, (text, query), limits, selection, now))
+        memory._usage.record(self.scope, found[1], utc(memory._clock()))
+        return found
 
     def _recalled(
         self, question: tuple[str, str], limits: Limits, selection: Selection, now: datetime, embedder: Embedder
@@ -503,8 +527,16 @@ class ScopedMemory:
             visible=self._visible(selection),
             now=now,
             limits=limits,
+            model=self._recogniser(),
         )
         return asked, memory._store.search(self.scope, selection)
+
+    def _recogniser(self) -> Callable[[Sequence[int]], ChatModel] | None:
+        """The memory's model for a recall that rests on some rows."""
+        memory, model = self._memory, self._memory._model
+        if model is None:
+            return None
+        return lambda rows: Logged(model, memory._store, self.scope, "recall", rows, memory._clock)
 
     def _visible(self, selection: Selection) -> Callable[[str], Rows | None]:
         """Which cubes of an origin a search may see."""
@@ -749,12 +781,42 @@ class ScopedMemory:
     def cubes(self) -> Cubes:
         """The life of cubes: archive, activate, freeze, thaw, describe, and their versions."""
         memory = self._memory
-        return Cubes(memory._store, self.scope, memory._clock, partial(memory.settle, self.scope))
+        settle = partial(memory.settle, self.scope)
+        return Cubes(memory._store, self.scope, memory._clock, settle, memory._current)
 
     def _move(self, id: str | Sequence[str], verb: Verb) -> None:
         memory = self._memory
         memory._store.move(self.scope, ids_of(id), verb, utc(memory._clock()), (INDEX,))
         memory.settle(self.scope)
+
+    def snapshot(self, name: str) -> Snapshot:
+        """Keep this user's memory as it is under a name, to come back to with `rollback`.
+
+        Raises InputError for a scope of one agent or session, or StateError for a name that is taken.
+        """
+        return self._time_machine.take(name)
+
+    def rollback(self, name: str) -> RolledBack:
+        """Make this user's memory what it was when a snapshot was taken: all cubes, and so every search.
+
+        What came later is put aside: adding it again brings it back, and rolling back to the snapshot `before` in the
+        result undoes all of it. What was erased stays erased. Raises NotFound, or StateError when the store was
+        re-embedded or a cube frozen since.
+        """
+        return self._time_machine.rollback(name)
+
+    def snapshots(self) -> list[Snapshot]:
+        """This user's snapshots, oldest first."""
+        return self._time_machine.list()
+
+    def drop_snapshot(self, name: str) -> None:
+        """Delete a snapshot; the memory stays as it is. Raises NotFound."""
+        self._time_machine.drop(name)
+
+    @property
+    def _time_machine(self) -> TimeMachine:
+        memory = self._memory
+        return TimeMachine(memory._store, self.scope, memory._clock, partial(memory.settle, self.scope))
 
     def erase(self, id: str | Sequence[str], *, backups: Sequence[str | Path] = ()) -> Erasure:
         """Destroy cubes, all their versions and everything derived from them, also in the named backups.
@@ -800,6 +862,18 @@ class ScopedMemory:
         if not path.is_file():
             raise InputError(f"the backup {path} does not exist; nothing was erased")
         return SQLiteStore(path)
+
+
+def counted(progress: Callable[[int, int], None], total: int) -> Callable[[str, int], None]:
+    """Adds up what an organiser tells, for a bar up to `total`."""
+    done = 0
+
+    def told(name: str, more: int) -> None:
+        nonlocal done
+        done = min(done + more, total)
+        progress(done, total)
+
+    return told
 
 
 def hit_of(cube: Cube, place: int, pool: Any) -> Hit:

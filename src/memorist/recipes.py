@@ -27,7 +27,7 @@ from memorist.recall.route import routed
 from memorist.recall.score import by_both, by_meaning, by_ranks, by_window, by_words
 from memorist.recall.select import budgeted, ordered
 from memorist.recall.temporal import timely
-from memorist.recall.written import current, noted, texts_of
+from memorist.recall.written import composed, current, noted, texts_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +69,20 @@ ABLATIONS: Mapping[str, Mapping[str, Associate]] = {
         "no-words": Associate(words=False),
         "no-specificity": Associate(specificity=False),
         "node": Associate(start="phrases"),
+        "model": Associate(recognise="model"),
     }
 }
-"""What `NAME:ABLATION` leaves out of a recipe, for comparison."""
+"""What `NAME:ABLATION` leaves out of a recipe, for comparison; `hipporag2:model` has a model choose the facts."""
+
+
+def with_composed(recipe: Recipe) -> Recipe:
+    """The recipe with what somebody composed among its candidates, before time and order are looked at."""
+    place = recipe.stages.index(timely if timely in recipe.stages else ordered)
+    return replace(recipe, stages=(*recipe.stages[:place], composed, *recipe.stages[place:]))
+
 
 RECIPES: Mapping[str, Recipe] = {
-    recipe.name: recipe
+    recipe.name: with_composed(recipe)
     for recipe in (
         Recipe(
             "default",

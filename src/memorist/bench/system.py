@@ -82,9 +82,11 @@ class System(Protocol):
 class RecipeSystem:
     """A recipe in a store of ours, a user for each corpus. `openie` is a ready-made extraction for its fact graph."""
 
-    def __init__(self, recipe: str, folder: Path, embedder: str = DEFAULT, openie: Path | None = None) -> None:
+    def __init__(
+        self, recipe: str, folder: Path, embedder: str | Embedder = DEFAULT, openie: Path | None = None
+    ) -> None:
         self.name = recipe
-        self.embedder: Embedder = Remembering(embedder_named(embedder))
+        self.embedder: Embedder = Remembering(embedder_named(embedder)) if isinstance(embedder, str) else embedder
         self._openie = openie
         self._path = folder / "memory.db"
         self._now = WHEN
@@ -110,12 +112,22 @@ class RecipeSystem:
         if self._openie is None or not recipe_named(self.name).organisers:
             self.scope(corpus.name).add(observations, progress=progress)
             return
+        self.add_extracted(corpus.name, observations, self._openie, progress)
+
+    def add_extracted(
+        self,
+        corpus: str,
+        observations: Sequence[Observation],
+        openie: Path,
+        progress: Callable[[int], None] = lambda done: None,
+    ) -> None:
+        """Add with the facts that a file has of it. Raises InputError when the recipe could not use them."""
         with Memory.open(self._path, embedder=self.embedder, recipe="dense", clock=lambda: self._now) as plain:
-            plain.scope(user=corpus.name).add(observations, progress=progress)
-            plain.scope(user=corpus.name).extract(self._openie)
-        problem = self._memory.settle(self.scope(corpus.name).scope)
+            plain.scope(user=corpus).add(observations, progress=progress)
+            plain.scope(user=corpus).extract(openie)
+        problem = self._memory.settle(self.scope(corpus).scope)
         if problem:
-            raise InputError(f"{self.name} could not use {self._openie}: {problem}")
+            raise InputError(f"{self.name} could not use {openie}: {problem}")
 
     def scope(self, corpus: str) -> ScopedMemory:
         """The memory of a corpus's owner."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from cyclopts import App, Group, Parameter
 
 from memorist import __version__
-from memorist.cli import bench, cube, data, graph, migrate, models, organise, peers, read, serve, store, write
+from memorist.cli import bench, compose, cube, data, graph, migrate, models, organise, peers, read, serve, store, write
 
 HELP = """A memory for language models that keeps learning: one file, no server, no key.
 
@@ -69,6 +69,9 @@ GROUPS: Mapping[str, Mapping[str, App | Callable[..., int]]] = {
 }
 
 bench.bench.command(peers.peers)
+
+for composing in compose.COMMANDS:
+    cube.cube.command(composing)
 
 for place, (heading, commands) in enumerate(GROUPS.items()):
     group = Group(heading, sort_key=place)

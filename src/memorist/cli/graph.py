@@ -132,7 +132,7 @@ def extract(
 
 @contextmanager
 def reading() -> Iterator[Callable[[int, int], None]]:
-    """Tells how many memories the model has read, on stderr, when that is a terminal."""
+    """Tells how many memories were read, on stderr, when that is a terminal."""
     if not sys.stderr.isatty():
         yield lambda done, total: None
         return

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from memorist.cli import NEGATIVE, OK
-from memorist.cli.options import Model, ScopeOptions, StoreOptions
+from memorist.cli.options import Model, ScopeOptions, StoreOptions, file_of
 from memorist.cli.render import console, emit, entry, note, plain, said_on, show_cube, who
 from memorist.config import store_place
 from memorist.errors import InputError

@@ -20,6 +20,7 @@ keys = App(name="keys", help="Keys that open a server to a tenant, a user or an 
 
 def serve(
     *, host: str = "127.0.0.1", port: int = 8321, recipe: str = "default", largest: int = 10_000_000,
+    upstream: str | None = None, upstream_seconds: float = 600.0, memory_budget: int = 1_500,
     options: StoreOptions = StoreOptions(),
 ) -> int:  # fmt: skip
     """Serve the memory over HTTP, described at /openapi.json.
@@ -41,15 +42,22 @@ def serve(
         How to recall: default, lexical, dense, …
     largest
         The largest request in bytes (default: 10000000).
+    upstream
+        A model behind /v1/chat/completions and /v1/responses: the address of an endpoint of OpenAI's protocol, such as
+        http://localhost:8080/v1 (its key in $MEMORIST_UPSTREAM_KEY), or a name, such as local:smollm2-135m.
+    upstream_seconds
+        How long it may say nothing (default: 600).
+    memory_budget
+        Tokens of memories that are added to a chat (default: 1500).
     """
     try:
-        from memorist.serve.run import run
+        from memorist.serve.run import Chat, run
     except ImportError as error:
         raise not_installed(error) from None
     if not 0 < port <= 65_535:
         raise InputError(f"--port {port} is not a port; use a number from 1 to 65535")
     with options.opened(create=True, recipe=recipe) as memory:
-        run(memory, host, port, largest=largest)
+        run(memory, host, port, largest=largest, chat=Chat(upstream, upstream_seconds, memory_budget))
     return OK
 
 

@@ -8,8 +8,10 @@ from datetime import datetime, timedelta
 
 from memorist.cube import Cube, Scope, parse_moment, utc
 from memorist.errors import InputError
+from memorist.lifecycle.composing import bundle, division, fusion
+from memorist.models.embedder import Embedder
 from memorist.states import Verb
-from memorist.store.protocol import INDEX, HeaderChange, Store
+from memorist.store.protocol import INDEX, Composition, HeaderChange, Store
 
 NEVER = "never"
 
@@ -26,6 +28,28 @@ class Cubes:
     scope: Scope
     clock: Callable[[], datetime]
     settle: Callable[[], object]
+    embedder: Callable[[], Embedder]
+
+    def fuse(self, id: Sequence[str], *, text: str | None = None) -> Cube:
+        """One cube in the place of several, which are then `merged`; `undo` of it brings them back.
+
+        Its text is theirs, each thing once, or the one given. It rests on all their episodes. Raises InputError,
+        NotFound, or StateError for cubes that cannot be one: frozen or put aside, never true at the same time, or
+        contradicting each other without a `text` that says what stands.
+        """
+        return self._composed(fusion(self._cubes(id), text, self.embedder()))[0]
+
+    def compose(self, id: Sequence[str], *, text: str | None = None) -> Cube:
+        """One cube that says what several say, which stay; it holds as long as they do."""
+        return self._composed(bundle(self._cubes(id), text, self.embedder()))[0]
+
+    def split(self, id: str, *, texts: Sequence[str] | None = None) -> list[Cube]:
+        """Several cubes in the place of one, which is then `archived`; `undo` of any of them brings it back.
+
+        Without `texts` they are its sentences. Raises InputError, NotFound or StateError.
+        """
+        (cube,) = self._cubes(id)
+        return self._composed(division(cube, texts, self.embedder()))
 
     def archive(self, id: str | Sequence[str]) -> None:
         """Put cubes away that are seldom needed: kept, and out of recall. `activate` undoes it."""
@@ -74,6 +98,14 @@ class Cubes:
     def versions(self, id: str) -> list[Cube]:
         """The version chain of a cube, oldest first; any of its versions names it. Raises NotFound."""
         return self.store.versions(self.scope, id)
+
+    def _cubes(self, id: str | Sequence[str]) -> list[Cube]:
+        return self.store.get(self.scope, ids_of(id))
+
+    def _composed(self, composition: Composition) -> list[Cube]:
+        self.store.compose(self.scope, composition, utc(self.clock()), (INDEX,))
+        self.settle()
+        return self.store.get(self.scope, [cube.id for cube in composition.cubes])
 
     def _move(self, id: str | Sequence[str], verb: Verb) -> None:
         self.store.move(self.scope, ids_of(id), verb, utc(self.clock()), (INDEX,))

@@ -1,18 +1,19 @@
 """A local endpoint of OpenAI's protocol for tests, demonstrations and other programs: any model of ours behind it.
 
-`/v1/chat/completions` (streamed or whole, tools, JSON schema), `/v1/models`, and `/v1/embeddings` with the default
-embedder.
+`/v1/chat/completions` and `/v1/responses` (streamed or whole, tools, JSON schema), `/v1/models`, and `/v1/embeddings`
+with the default embedder.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from memorist.errors import InputError, MemoristError, ModelBusy, ModelMissing, ModelRefused
 from memorist.models.chat import ChatModel, Message, Reply, Request, Tool, ToolCall
 from memorist.models.embedder import Embedder
+from memorist.models.responses import as_chat, response, response_events
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -34,31 +35,32 @@ def application(model: ChatModel, embedder: Embedder, seconds: float) -> Starlet
     except ImportError:
         raise ModelMissing("serving needs starlette and uvicorn; run: pip install 'memorist[serve]'") from None
 
-    async def answered(request: HTTPRequest, work: Callable[[Mapping[str, Any]], Any]) -> Response:
+    async def respond(request: HTTPRequest, work: Callable[[bytes], Any]) -> Response:
         """The JSON that `work` makes of the request's, or its error in OpenAI's shape."""
         try:
-            made = await run_in_threadpool(work, body_of(await request.body()))
+            made = await run_in_threadpool(work, await request.body())
         except MemoristError as error:
-            problem = {"message": str(error), "type": type(error).__name__, "code": None}
-            return JSONResponse({"error": problem}, status_of(error))
+            return JSONResponse(problem_of(error), status_of(error))
         if isinstance(made, Iterator):
             return StreamingResponse(made, media_type="text/event-stream")
         return JSONResponse(made)
 
     async def chat(request: HTTPRequest) -> Response:
-        return await answered(request, lambda body: completed(model, body, seconds))
+        return await respond(request, lambda body: answered(model, "chat/completions", body, seconds))
+
+    async def responses(request: HTTPRequest) -> Response:
+        return await respond(request, lambda body: answered(model, "responses", body, seconds))
 
     async def embeddings(request: HTTPRequest) -> Response:
-        return await answered(request, lambda body: embedded(embedder, body))
+        return await respond(request, lambda body: embedded(embedder, body_of(body)))
 
     async def models(request: HTTPRequest) -> Response:
-        names = (model.name, embedder.identity.name)
-        data = [{"id": name, "object": "model", "created": 0, "owned_by": "memorist"} for name in names]
-        return JSONResponse({"object": "list", "data": data})
+        return JSONResponse(models_shape((model.name, embedder.identity.name)))
 
     return Starlette(
         routes=[
             Route("/v1/chat/completions", chat, methods=["POST"]),
+            Route("/v1/responses", responses, methods=["POST"]),
             Route("/v1/embeddings", embeddings, methods=["POST"]),
             Route("/v1/models", models),
         ]
@@ -73,13 +75,20 @@ def serve(model: ChatModel, embedder: Embedder, host: str, port: int, seconds: f
     uvicorn.run(app, host=host, port=port, log_level="warning")
 
 
-def completed(model: ChatModel, body: Mapping[str, Any], seconds: float) -> dict[str, Any] | Iterator[str]:
-    """A chat completion, or its events. An error before the first piece is still an error of the request."""
-    request = request_of(body)
-    if not body.get("stream"):
-        return completion(model.reply(request, seconds=seconds))
+def answered(model: ChatModel, path: str, body: bytes, seconds: float) -> dict[str, Any] | Iterator[str]:
+    """The model's answer to a request at `chat/completions` or `responses`, or its events.
+
+    An error before the first piece is still an error of the request. Raises InputError or ModelError.
+    """
+    asked = body_of(body)
+    chat = path == "chat/completions"
+    request = request_of(asked if chat else as_chat(asked))
+    if not asked.get("stream"):
+        reply = model.reply(request, seconds=seconds)
+        return completion(reply) if chat else response(reply)
     pieces = model.stream(request, seconds=seconds)
-    return events(next(pieces), pieces)
+    first = next(pieces)
+    return events(first, pieces) if chat else response_events(first, pieces, model.name)
 
 
 def events(first: str | Reply, pieces: Iterator[str | Reply]) -> Iterator[str]:
@@ -195,6 +204,17 @@ def message_of(message: Mapping[str, Any]) -> Message:
 def tool_of(function: Mapping[str, Any]) -> Tool:
     """One tool."""
     return Tool(function["name"], function.get("description") or "", function.get("parameters") or {"type": "object"})
+
+
+def models_shape(names: Sequence[str]) -> dict[str, Any]:
+    """The list of models."""
+    data = [{"id": name, "object": "model", "created": 0, "owned_by": "memorist"} for name in names]
+    return {"object": "list", "data": data}
+
+
+def problem_of(error: MemoristError) -> dict[str, Any]:
+    """An error in OpenAI's shape."""
+    return {"error": {"message": str(error), "type": type(error).__name__, "code": None}}
 
 
 def status_of(error: MemoristError) -> int:

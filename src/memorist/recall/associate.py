@@ -10,12 +10,15 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
+from memorist.errors import ModelError, ModelMissing
 from memorist.organise.fact_cube import ORIGIN
 from memorist.organise.synonyms import PhraseIndex
 from memorist.recall.fact_graph import FactGraph
 from memorist.recall.pagerank import FOLLOW, Nodes, Reals, pagerank
 from memorist.recall.pool import Pool, Query
+from memorist.recall.recognise import recognised
 from memorist.recall.score import covered, fused, scaled
 from memorist.store.bm25 import idf, saturation
 from memorist.store.products import times
@@ -46,6 +49,14 @@ class Found:
     scores: Floats
     cosines: Floats
 
+    def at(self, chosen: npt.NDArray[np.intp]) -> Found:
+        """Some of them."""
+        return Found(self.places[chosen], self.scores[chosen], self.cosines[chosen])
+
+    def of_share(self, share: float) -> Found:
+        """Those with this share of the best one's score."""
+        return self.at(np.flatnonzero((self.scores >= share * self.scores[0]) & (self.scores > 0)))
+
 
 @dataclass(frozen=True, slots=True)
 class Associate:
@@ -58,7 +69,7 @@ class Associate:
     start         from facts (the paper), or from the phrases nearest to the question (its ablation)
     specificity   a phrase counts less the more passages it stands in (the authors' code, not their paper)
     synonyms      walk along synonyms, too
-    recognise     keep facts with this share of the best one's score; 0 keeps all
+    recognise     keep facts with this share of the best one's score; 0 keeps all; or "model": ask a language model
     words         judge facts and passages by words and meaning, as the default recipe does; else by meaning alone
     """
 
@@ -69,7 +80,7 @@ class Associate:
     start: Literal["facts", "phrases"] = "facts"
     specificity: bool = True
     synonyms: bool = True
-    recognise: float = SHARE
+    recognise: float | Literal["model"] = SHARE
     words: bool = True
 
     def __call__(self, query: Query, pool: Pool, searcher: Searcher) -> Pool:
@@ -80,7 +91,7 @@ class Associate:
         if self.words:
             rows = distinct(np.concatenate([rows, searcher.lexical(query.terms, near)]))
         candidates = self.judged(query, searcher, rows)
-        found = self.recognised(facts_for(query, graph, searcher, self.facts, self.words))
+        found, doubt = self.recognised(query, graph, facts_for(query, graph, searcher, self.facts, self.words))
         seeds, mass = self.seeds(query, graph, found)
         if not len(seeds) or not len(rows):
             return candidates
@@ -97,6 +108,8 @@ class Associate:
         walked[alone] = (1 - self.follow) * started
         judged = self.judged(query, searcher, every)
         notes = {**judged.notes, "facts": Paths(query, graph, found, frozenset(seeds.tolist()))}
+        if doubt is not None:
+            notes["recognised"] = dict.fromkeys(every.tolist(), doubt)
         return replace(judged, columns={**judged.columns, "graph": walked, "score": walked}, notes=notes)
 
     def walk(self, graph: FactGraph, seeds: Nodes, mass: Reals) -> Reals:
@@ -107,12 +120,23 @@ class Associate:
             parts, degree = graph.said, graph.said_degree
         return pagerank(parts, degree, seeds, mass, follow=self.follow)
 
-    def recognised(self, found: Found) -> Found:
-        """The facts worth starting from."""
+    def recognised(self, query: Query, graph: FactGraph, found: Found) -> tuple[Found, str | None]:
+        """The facts worth starting from, and why no model chose them when one should have. Raises ModelMissing."""
         if not len(found.places):
-            return found
-        keep = (found.scores >= self.recognise * found.scores[0]) & (found.scores > 0)
-        return Found(found.places[keep], found.scores[keep], found.cosines[keep])
+            return found, None
+        if self.recognise != "model":
+            return found.of_share(self.recognise), None
+        if query.model is None:
+            raise ModelMissing(
+                "the recipe hipporag2:model has a language model choose facts; open the memory with model=, or take"
+                " hipporag2"
+            )
+        rows = graph.ledger.sources[found.places].tolist()
+        try:
+            keep = recognised(query.text, lines_of(query, graph, found.places), query.model(rows))
+        except ModelError as error:  # recall goes on by the rule
+            return found.of_share(SHARE), f"not by the model: {type(error).__name__}: {error}"
+        return found.at(np.array(keep, np.intp)), None
 
     def seeds(self, query: Query, graph: FactGraph, found: Found) -> tuple[Nodes, Reals]:
         """Phrases to start from, and their weights: the mean of their facts' scores, the best fact's being 1."""
@@ -236,14 +260,7 @@ class Paths(Mapping[int, str]):
     @cached_property
     def facts(self) -> list[str]:
         """The facts as their passages say them."""
-        ledger, places = self._graph.ledger, self._found.places
-        rows = ledger.sources[places].tolist()
-        cubes = self._query.load(rows)
-        lines = [cubes[row].text.splitlines() if row in cubes else [] for row in rows]
-        return [
-            line[order] if order < len(line) else "a fact that is gone"
-            for line, order in zip(lines, ledger.orders[places].tolist())
-        ]
+        return lines_of(self._query, self._graph, self._found.places)
 
     @cached_property
     def _starts(self) -> list[list[int]]:
@@ -255,6 +272,16 @@ class Paths(Mapping[int, str]):
     def _reached(self) -> dict[int, tuple[Nodes, Nodes]]:
         """Of each phrase that the walk starts from, what it is joined to."""
         return {end: self._graph.joined_to(end) for start in self._starts for end in start}
+
+
+def lines_of(query: Query, graph: FactGraph, places: Nodes) -> list[str]:
+    """Facts as a person reads them."""
+    ledger = graph.ledger
+    rows = ledger.sources[places].tolist()
+    cubes = query.load(rows)
+    lines = [cubes[row].text.splitlines() if row in cubes else [] for row in rows]
+    orders = ledger.orders[places].tolist()
+    return [line[order] if order < len(line) else "a fact that is gone" for line, order in zip(lines, orders)]
 
 
 def places_in(rising: Nodes, nodes: Nodes) -> Nodes:

@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from memorist.cube import Cube
+from memorist.models.chat import ChatModel
 from memorist.models.embedder import Vectors
 from memorist.store.protocol import Features, Floats, Rows, Searcher, Terms
 from memorist.store.search import distinct
@@ -32,6 +33,7 @@ class Query:
         visible: Callable[[str], Rows | None],
         now: datetime,
         limits: Limits,
+        model: Callable[[Sequence[int]], ChatModel] | None = None,
     ) -> None:
         self.text = text
         self.now = now
@@ -39,6 +41,8 @@ class Query:
         self.load = load
         self.view = view
         """`view(origin, make)`: the owner's derived cubes of an origin as a `View`, current."""
+        self.model = model
+        """`model(rows)`: the memory's language model, its replies logged as resting on these rows; None without one."""
         self.visible = visible
         """`visible(origin)`: rows of an origin's cubes that may be seen, rising; None is all that hold."""
         self._embed = embed

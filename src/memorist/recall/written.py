@@ -11,8 +11,9 @@ from memorist.organise.facts import FACTS, FactsView
 from memorist.organise.notes import NOTES
 from memorist.recall.candidates import limit_of
 from memorist.recall.pool import Pool, Query, Stage
-from memorist.recall.score import fused
+from memorist.recall.score import covered, fused
 from memorist.recall.select import taken
+from memorist.store.life import COMPOSED
 from memorist.store.protocol import Floats, Kept, Searcher
 from memorist.store.texts import Found, Texts
 
@@ -34,6 +35,28 @@ def texts_of(origin: str) -> Stage:
         return joined(pool, cut(found, best), score[best])
 
     return stage
+
+
+def composed(query: Query, pool: Pool, searcher: Searcher) -> Pool:
+    """What somebody composed joins the candidates of any recipe, where a turn that says as much would stand.
+
+    Scores mean something else in each recipe, so a composed text gets the one of the candidates that cosine and
+    coverage place beside it.
+    """
+    view = query.view(COMPOSED, Texts)
+    if not view.kept or pool.features is None:
+        return pool
+    features = pool.features
+    found = view.find(query.terms, query.vector, query.visible(COMPOSED))
+    coverage = covered(features, features.counts, features.lengths)
+    by_meaning, by_words = bool(features.cosine.any()) or not len(pool.rows), features.counts.shape[1] > 0
+    nothing = np.zeros(len(found.rows), np.float32)
+    value = fused(found.cosine if by_meaning else nothing, found.coverage if by_words else nothing)
+    own = np.sort(fused(features.cosine, coverage))
+    score = np.interp(value, own, np.sort(pool.columns["score"])) if len(own) else value
+    beyond = np.maximum(value - own[-1], 0) if len(own) else nothing  # better than every turn: in the same order
+    keep = np.flatnonzero(value > 0)
+    return joined(pool, cut(found, keep), np.asarray(score + beyond, np.float32)[keep])
 
 
 def noted(query: Query, pool: Pool, searcher: Searcher) -> Pool:

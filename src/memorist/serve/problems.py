@@ -96,13 +96,18 @@ def problem(status: int, kind: str, detail: str, headers: Mapping[str, str] | No
 
 def of_error(error: errors.MemoristError) -> JSONResponse:
     """One of our errors as a response."""
+    status, headers = status_and_headers(error)
+    return problem(status, dashed(type(error).__name__), str(error), headers)
+
+
+def status_and_headers(error: errors.MemoristError) -> tuple[int, dict[str, str]]:
+    """The status of an error, and when to try again, where that helps."""
     kind = next(one for one in type(error).__mro__ if one in STATUS or one is errors.MemoristError)
     status = STATUS.get(kind, 500)
-    headers = {}
-    if status == 503:
-        wait = getattr(error, "retry_after", None)
-        headers["Retry-After"] = str(max(1, math.ceil(wait))) if wait else "1"
-    return problem(status, dashed(type(error).__name__), str(error), headers)
+    if status != 503:
+        return status, {}
+    wait = getattr(error, "retry_after", None)
+    return status, {"Retry-After": str(max(1, math.ceil(wait))) if wait else "1"}
 
 
 def dashed(name: str) -> str:

@@ -5,20 +5,36 @@ from __future__ import annotations
 import ipaddress
 import socket
 import sys
+from dataclasses import dataclass
 
 import uvicorn
 
 from memorist.errors import InputError
-from memorist.memory import Memory
+from memorist.memory import DEFAULT_BUDGET, Memory
 from memorist.serve.app import build
+from memorist.serve.chat.upstream import upstream_named
 from memorist.serve.telemetry import log_to
 
 GRACE = 20
 """Seconds that running requests have when the server is told to stop."""
 
 
-def run(memory: Memory, host: str, port: int, *, largest: int) -> None:
-    """Serve until told to stop. Raises InputError for an address that is public while the store has no key."""
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """The model behind the door of OpenAI's protocol: an address or a name (none: no such door), how long it may say
+    nothing, and the tokens of memories that are added by default."""
+
+    upstream: str | None = None
+    seconds: float = 600.0
+    budget: int = DEFAULT_BUDGET
+
+
+def run(memory: Memory, host: str, port: int, *, largest: int, chat: Chat = Chat()) -> None:
+    """Serve until told to stop.
+
+    Raises InputError for an address that is public while the store has no key, or for an upstream that is none, and
+    ModelMissing for one that is not here.
+    """
     local = is_local(host)
     if not local and not any(key.revoked_at is None for key in memory._store.all_keys()):
         raise InputError(
@@ -26,7 +42,8 @@ def run(memory: Memory, host: str, port: int, *, largest: int) -> None:
             " --tenant NAME (or serve on 127.0.0.1)"
         )
     log_to(sys.stderr)
-    app = build(memory, open_without_keys=local, largest=largest)
+    upstream = upstream_named(chat.upstream, chat.seconds) if chat.upstream else None
+    app = build(memory, open_without_keys=local, largest=largest, upstream=upstream, budget=chat.budget)
     config = uvicorn.Config(
         app, host, port, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE, server_header=False
     )

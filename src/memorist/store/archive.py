@@ -14,7 +14,7 @@ from memorist.cube import SOURCE, Kind, Role, Scope, Trust
 from memorist.errors import InputError
 from memorist.sources.message import check_text, flat
 from memorist.states import State
-from memorist.store import jobs, replies, tensor_records
+from memorist.store import extractions, jobs, replies, tensor_records
 from memorist.store.header import check_header
 from memorist.store.moments import moment
 from memorist.store.rows import next_rows
@@ -43,8 +43,8 @@ WORDS: Mapping[str, tuple[str, ...]] = {
 
 
 def dump(db: sqlite3.Connection) -> Iterator[dict[str, Any]]:
-    """The embedder, each episode in order of arrival, cubes that are not text, the reply log. Other derived cubes are
-    not dumped: they are rebuilt.
+    """The embedder, each episode in order of arrival, what was extracted of them, cubes that are not text, the reply
+    log. Other derived cubes are not dumped: they are rebuilt.
 
     Times are microseconds since 1970 UTC, vectors base64 of float16.
     """
@@ -52,6 +52,7 @@ def dump(db: sqlite3.Connection) -> Iterator[dict[str, Any]]:
     yield {"record": "embedder", "identity": json.loads(found[0]) if found else None}
     for _ in each_tenant(db):
         yield from dump_episodes(db)
+        yield from extractions.dump(db)
         yield from tensor_records.dump(db)
         yield from replies.dump(db)
 
@@ -63,7 +64,7 @@ def dump_episodes(db: sqlite3.Connection) -> Iterator[dict[str, Any]]:
     sql = (
         f"SELECT o.tenant, o.user, (SELECT id FROM cubes r WHERE r.row = c.replaces), c.row, {columns}, {features}"
         " FROM cubes c JOIN owners o USING (owner) JOIN features f ON f.row = c.row"
-        " WHERE c.origin = 'source' ORDER BY c.row"
+        " WHERE c.origin = 'source' AND c.aside IS NULL ORDER BY c.row"
     )
     for tenant, user, replaces, row, *values in stream(db, sql):
         record = {"record": "episode", "tenant": tenant, "user": user, "replaces": replaces}
@@ -96,6 +97,8 @@ def restore(db: sqlite3.Connection, records: Iterable[Mapping[str, Any]], kinds:
                 if row:
                     touched.setdefault((record["tenant"], owner), []).append(row)
                     new += 1
+            elif record["record"] == "extraction":
+                extractions.restore(db, record)
             elif record["record"] == "part":
                 tensors.part(record)
             elif record["record"] == "cube":

@@ -113,9 +113,8 @@ def put(db: sqlite3.Connection, owner: int, cube: Derived, now: datetime, revisi
         if cube.versioned and state in CHANGEABLE and said != [cube.text, meta]:
             keep_version(db, row, cube.id, clock[1], clock[3], revision)
         db.execute(
-            "UPDATE cubes SET state = 'activated', trust = ?, text = ?, meta = ?, at = ?, valid_from = ?, valid_to = ?,"
-            " recorded_at = ?, superseded_at = ?, revision = ?, kind = ?, payload = ?"
-            " WHERE row = ?",
+            "UPDATE cubes SET state = 'activated', aside = NULL, trust = ?, text = ?, meta = ?, at = ?, valid_from = ?,"
+            " valid_to = ?, recorded_at = ?, superseded_at = ?, revision = ?, kind = ?, payload = ? WHERE row = ?",
             (cube.trust, cube.text, meta, *clock, revision, cube.kind, tensors, row),
         )
         sql = "UPDATE features SET tokens = ?, members = ?, norm = ?, vector = ?, vectors = ?, data = ? WHERE row = ?"
@@ -162,7 +161,7 @@ def undo(db: sqlite3.Connection, owner: int, row: int, now: datetime, revision: 
     which is then never written again."""
     sql = "SELECT id, replaces, superseded_at FROM cubes WHERE row = ?"
     id, before, superseded = db.execute(sql, (row,)).fetchone()
-    replaced = db.execute("SELECT id FROM cubes WHERE replaces = ?", (row,)).fetchone()
+    replaced = db.execute("SELECT id FROM cubes WHERE replaces = ? AND aside IS NULL", (row,)).fetchone()
     if replaced:
         raise StateError(f"{id} is an earlier version; undo {replaced[0]}")
     if superseded is not None:
@@ -227,7 +226,7 @@ def unorganised(db: sqlite3.Connection, owner: int, organiser: str, limit: int) 
     since = mark_of(db, owner, organiser)
     sql = (
         "SELECT revision, row FROM cubes INDEXED BY cubes_said WHERE owner = ? AND (revision, row) > (?, ?)"
-        " AND origin = 'source' AND kind = 'text' ORDER BY revision, row LIMIT ?"
+        " AND origin = 'source' AND kind = 'text' AND aside IS NULL ORDER BY revision, row LIMIT ?"
     )
     found = db.execute(sql, (owner, since.revision, since.row, limit)).fetchall()
     known = db.execute("SELECT revision FROM owners WHERE owner = ?", (owner,)).fetchone()
@@ -263,7 +262,8 @@ def changes(db: sqlite3.Connection, owner: int, origin: str, since: int) -> Chan
         " f.vectors, f.data, c.session, c.agent, c.trust, c.at, f.tokens, c.state, c.valid_from, c.valid_to,"
         " c.recorded_at, c.superseded_at FROM (SELECT row FROM cubes WHERE owner = ? AND origin = ? AND revision > ?"
         " AND origin NOT IN ('source', 'windows') ORDER BY row LIMIT -1) r"
-        " CROSS JOIN cubes c ON c.row = r.row CROSS JOIN features f ON f.row = r.row /*+ ORDER BY r.row */"
+        " CROSS JOIN cubes c ON c.row = r.row CROSS JOIN features f ON f.row = r.row"
+        " WHERE c.aside IS NULL /*+ ORDER BY r.row */"
     )
     rows = db.execute(sql, (owner, origin, since)) if revision > since else ()
     dimension = dimension_of(db)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from memorist.errors import StoreBusy
-from memorist.store import derived, jobs, replies
+from memorist.store import derived, jobs, replies, snapshots
 from memorist.store.protocol import Erased
 from memorist.store.rawfile import holds
 from memorist.store.rows import fetch_in
@@ -35,6 +35,12 @@ def versions(db: sqlite3.Connection, rows: Sequence[int]) -> list[int]:
         fresh = [row for (row,) in newer + older if row not in known]
         known.update(fresh)
     return sorted(known)
+
+
+def shown(db: sqlite3.Connection, rows: Sequence[int]) -> list[int]:
+    """Those of the rows that no roll-back put aside, or the first of them when all were."""
+    kept = [row for (row,) in fetch_in(db, "SELECT row FROM cubes WHERE aside IS NULL AND row IN ({})", rows)]
+    return sorted(kept) or list(rows[:1])
 
 
 def in_turn(db: sqlite3.Connection, rows: Sequence[int]) -> list[int]:
@@ -76,15 +82,25 @@ def erase(db: sqlite3.Connection, owner: int, rows: Sequence[int]) -> tuple[Eras
     }
     for name, sql in tables.items():
         counts[name] = sum(number for (number,) in fetch_in(db, sql, doomed))
+    copied = snapshots.forget_copies(db, doomed)
     counts["replies"], told = replies.erase(db, doomed)
+    widowed = fetch_in(
+        db,
+        "SELECT DISTINCT l.source FROM links l JOIN cubes c ON c.row = l.source WHERE l.kind = 'merged'"
+        " AND c.state = 'merged' AND l.target IN ({})",
+        doomed,
+    )
     # In one statement, as versions hold each other.
     listed = json.dumps([int(row) for row in doomed])
     db.execute("DELETE FROM cubes WHERE row IN (SELECT CAST(value AS BIGINT) FROM json_each(?))", (listed,))
+    back = [row for (row,) in widowed if row not in set(doomed)]
+    db.executemany("UPDATE cubes SET state = 'activated' WHERE row = ?", [(row,) for row in back])
+    touched = sorted({*touched, *back})
     counts["jobs"] = jobs.drop_rows(db, owner, set(doomed))
     db.execute("UPDATE owners SET epoch = epoch + 1 WHERE owner = ?", (owner,))
     texts = [text for _, _, origin, text in headers if origin == "source"]
     written = [text for _, _, origin, text in headers if origin not in ("source", "windows")]
-    texts += [text for text in (*told, *written) if not any(replies.says(db, piece) for piece in pieces(text))]
+    texts += [text for text in (*told, *written, *copied) if not any(replies.says(db, piece) for piece in pieces(text))]
     return Erased(tuple(id for _, id, _, _ in headers), counts, tuple(texts)), touched
 
 

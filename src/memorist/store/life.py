@@ -16,16 +16,23 @@ from memorist.store.moments import micros
 from memorist.store.rows import fetch_in, next_revision
 
 WINDOWS = "windows"
+COMPOSED = "composed"
+"""The origin of what somebody made of other cubes; see `memorist.store.composing`."""
+
+MERGED, SPLIT = "merged", "split"
+"""Links from an original to what took its place."""
 
 
 def demand(db: sqlite3.Connection, header: Mapping[str, Any], verb: Verb) -> None:
     """Raises StateError when a cube (its row, id, state, origin, superseded_at) cannot take this move."""
     id, origin = header["id"], header["origin"]
+    if header["aside"] is not None:
+        raise StateError(f"{id} came after what this memory was rolled back to; add it again, or roll back to before")
     if origin == WINDOWS or (origin != SOURCE and verb in ("forget", "restore")):
         raise StateError(f"{id} was derived by {origin}; {verb} the episodes it comes from")
     moved(id, header["state"], verb)
     if origin != SOURCE and MOVES[verb].target in LIVING:
-        lost = gone(db, int(header["row"]))
+        lost = gone(db, int(header["row"])) if origin != COMPOSED else dissolved(db, int(header["row"]))
         if lost:
             raise StateError(f"{id} rests on {lost}, which is not there for recall; it cannot {verb} before that can")
     if MOVES[verb].target not in LIVING:
@@ -40,6 +47,19 @@ def gone(db: sqlite3.Connection, row: int) -> str | None:
     )
     found = db.execute(sql, (row,)).fetchone()
     return str(found[0]) if found else None
+
+
+def dissolved(db: sqlite3.Connection, row: int) -> str | None:
+    """The id of a cube that keeps a composed one from standing: an original that stands itself again, or a part that is
+    gone."""
+    sql = (
+        "SELECT c.id, c.state = CASE l.kind WHEN 'merged' THEN 'merged' ELSE 'archived' END FROM links l"
+        " JOIN cubes c ON c.row = l.source WHERE l.target = ? AND l.kind IN ('merged', 'split')"
+    )
+    originals = db.execute(sql, (row,)).fetchall()
+    if not originals:
+        return gone(db, row)
+    return next((str(id) for id, holds in originals if not holds), None)
 
 
 def over(db: sqlite3.Connection, rows: Iterable[int]) -> set[int]:
@@ -75,6 +95,7 @@ def move(
     if verb in ("freeze", "thaw"):  # as visible as it was
         return
     touched = set(derived.close_over(db, rows, revision)) | set(rows)
+    release(db, owner, over(db, rows), now, kinds)
     episodes = fetch_in(db, "SELECT row FROM cubes WHERE origin = 'source' AND row IN ({})", sorted(touched))
     if episodes:
         jobs.create(db, owner, kinds, sorted(row for (row,) in episodes))
@@ -94,6 +115,23 @@ def held(db: sqlite3.Connection, rows: Collection[int]) -> list[str]:
     """Ids of those of the rows that are frozen."""
     sql = "SELECT id FROM cubes WHERE state = 'frozen' AND row IN ({}) ORDER BY row"
     return [id for (id,) in fetch_in(db, sql, sorted(rows))]
+
+
+def release(db: sqlite3.Connection, owner: int, rows: Collection[int], now: datetime, kinds: Sequence[str]) -> None:
+    """Bring back what was merged into those of the rows that are hidden by now."""
+    sql = (
+        "SELECT DISTINCT l.source FROM links l JOIN cubes t ON t.row = l.target JOIN cubes s ON s.row = l.source"
+        f" WHERE l.kind = '{MERGED}' AND t.state = 'deleted' AND s.state = 'merged' AND l.target IN ({{}})"
+    )
+    for (row,) in fetch_in(db, sql, sorted(rows)):
+        (origin,) = db.execute("SELECT origin FROM cubes WHERE row = ?", (row,)).fetchone()
+        if origin == SOURCE or gone(db, row) is None:
+            move(db, owner, [row], "unfuse", now, kinds)
+        else:
+            db.execute(
+                "UPDATE cubes SET state = 'deleted', revision = ? WHERE row = ?", (next_revision(db, owner), row)
+            )
+            release(db, owner, [row], now, kinds)
 
 
 def indexed(db: sqlite3.Connection, rows: Iterable[int]) -> None:

@@ -275,6 +275,51 @@ class HeaderChange:
 
 
 @dataclass(frozen=True, slots=True)
+class Composition:
+    """Cubes made of others. `texts` are what the originals said when it was made, and `verb` is what becomes of them:
+    `fuse`, `archive` (they were split), or None (they stay). The store fills in the cubes' members: all episodes behind
+    the originals. The cubes have this `speaker` and `header`."""
+
+    originals: tuple[str, ...]
+    texts: tuple[str, ...]
+    cubes: tuple[Derived, ...]
+    verb: Verb | None
+    speaker: str | None
+    header: HeaderChange
+    embedder: Identity
+    """Whose vectors the cubes have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A memory as it was: its name, when it was taken, and how many episodes were recalled then. What was erased since
+    does not count."""
+
+    name: str
+    at: datetime
+    episodes: int
+
+
+@dataclass(frozen=True, slots=True)
+class RolledBack:
+    """What going back to a snapshot did: how many episodes changed back, how many later ones were put aside, and the
+    snapshot that takes it back."""
+
+    name: str
+    changed: int
+    aside: int
+    before: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """How often a cube was recalled, and when last."""
+
+    times: int
+    last: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Features:
     """Columns for n rows. `counts` [n, terms] and `lengths` [n] are for BM25, with the statistics of the owner.
 
@@ -543,6 +588,42 @@ class Store(ReplyLog, Protocol):
 
     def history(self, scope: Scope, id: str) -> list[tuple[datetime, str, Cube]]:
         """What happened to a cube and its other versions: (when, what, cube), oldest first."""
+        ...
+
+    def compose(self, scope: Scope, composition: Composition, now: datetime, kinds: Sequence[str]) -> None:
+        """Write what was made of other cubes, and move these; one transaction.
+
+        The originals have links of the kind `merged` or `split` to it. `undo` archives it and brings them back. When
+        one of them leaves the living or is erased, it goes, and the others come back. Raises NotFound, StateError, or
+        EmbedderMismatch after a change of embedder; then nothing is changed.
+        """
+        ...
+
+    def snapshot(self, scope: Scope, name: str, now: datetime) -> Snapshot:
+        """Keep an owner's memory as it is under a name; one transaction. Raises StateError for a name that is taken."""
+        ...
+
+    def snapshots(self, scope: Scope) -> list[Snapshot]:
+        """An owner's snapshots, oldest first."""
+        ...
+
+    def drop_snapshot(self, scope: Scope, name: str) -> None:
+        """Delete a snapshot. Raises NotFound."""
+        ...
+
+    def rollback(self, scope: Scope, name: str, now: datetime, kinds: Sequence[str]) -> RolledBack:
+        """Make an owner's memory what it was, in one transaction, after a snapshot of what it is.
+
+        All cubes of then, their headers, versions, lineage, links and features are as they were, and a search finds
+        what it found. Later ones are put aside: in no index and no dump, and in no list; adding one again brings it
+        back, and so does going back to the snapshot before. What was erased stays erased: copies go with it, and what
+        was derived from it is derived anew without it. Usage, replies and events stay as they are.
+        Raises NotFound, or StateError when the embedder is another one or a cube was frozen since.
+        """
+        ...
+
+    def used(self, scope: Scope, counts: Mapping[int, Recalled]) -> None:
+        """Add to how often cubes were recalled, by row. No change that caches or organisers would have to see."""
         ...
 
     def versions(self, scope: Scope, id: str) -> list[Cube]:

@@ -16,12 +16,12 @@ CHANGED = "(SELECT row FROM cubes WHERE owner = ? AND revision > ? ORDER BY row 
 READ = f"""
 SELECT c.row, {ALIVE} AND c.superseded_at IS NULL, f.tokens, f.terms, f.vector, c.at, c.times
 FROM {CHANGED} r CROSS JOIN cubes c ON c.row = r.row CROSS JOIN features f ON f.row = r.row
-WHERE c.origin = 'source' AND f.terms IS NOT NULL /*+ ORDER BY r.row */
+WHERE c.origin = 'source' AND f.terms IS NOT NULL AND c.aside IS NULL /*+ ORDER BY r.row */
 """
 READ_WINDOWS = f"""
 SELECT {ALIVE}, f.members, f.norm
 FROM {CHANGED} r CROSS JOIN cubes c ON c.row = r.row CROSS JOIN features f ON f.row = r.row
-WHERE c.origin = 'windows' /*+ ORDER BY r.row */
+WHERE c.origin = 'windows' AND c.aside IS NULL /*+ ORDER BY r.row */
 """
 BATCH = 20_000
 

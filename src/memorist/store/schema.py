@@ -204,7 +204,47 @@ DELETE FROM marks WHERE organiser = 'graph';
 CREATE INDEX cubes_said ON cubes (owner, revision) WHERE origin = 'source' AND kind = 'text';
 """
 
-MIGRATIONS: tuple[str, ...] = (CREATE, MARKS, REPLIES, FACTS, BESIDE, KEYS, QUEUE, LIFE, PAYLOADS, COLUMNS)
+TIME = """
+-- Snapshots of an owner's memory: `top` is the highest row then, `marks` and `jobs` are as they were (JSON), `touched`
+-- are rows that lost a neighbour to an erase since. A row that a roll-back took out of sight has a snapshot in `aside`.
+ALTER TABLE cubes ADD COLUMN aside INTEGER;
+CREATE TABLE snapshots (
+  snapshot INTEGER PRIMARY KEY AUTOINCREMENT, owner INTEGER NOT NULL REFERENCES owners, name TEXT NOT NULL,
+  at INTEGER NOT NULL, top INTEGER NOT NULL, embedder TEXT NOT NULL, marks TEXT NOT NULL, jobs TEXT NOT NULL,
+  touched TEXT NOT NULL, UNIQUE (owner, name)
+);
+-- What may change of a cube; of an episode neither its words nor its features do, which are NULL here.
+CREATE TABLE snapshot_cubes (
+  snapshot INTEGER NOT NULL REFERENCES snapshots ON DELETE CASCADE,
+  row INTEGER NOT NULL REFERENCES cubes ON DELETE CASCADE,
+  state TEXT NOT NULL, trust TEXT NOT NULL, at INTEGER NOT NULL, valid_from INTEGER NOT NULL, valid_to INTEGER,
+  recorded_at INTEGER NOT NULL, superseded_at INTEGER, replaces INTEGER, revision INTEGER NOT NULL,
+  semantic_type TEXT NOT NULL, updated_at INTEGER, expires_at INTEGER, priority INTEGER NOT NULL,
+  sensitivity TEXT NOT NULL, aside INTEGER, text TEXT, meta TEXT,
+  tokens INTEGER, members BLOB, norm REAL, vector BLOB, vectors BLOB, data BLOB,
+  PRIMARY KEY (snapshot, row)
+) WITHOUT ROWID;
+CREATE INDEX snapshot_cubes_row ON snapshot_cubes (row);
+CREATE TABLE snapshot_lineage (
+  snapshot INTEGER NOT NULL REFERENCES snapshots ON DELETE CASCADE,
+  child INTEGER NOT NULL REFERENCES cubes ON DELETE CASCADE,
+  parent INTEGER NOT NULL REFERENCES cubes ON DELETE CASCADE,
+  PRIMARY KEY (snapshot, child, parent)
+) WITHOUT ROWID;
+CREATE INDEX snapshot_lineage_child ON snapshot_lineage (child);
+CREATE INDEX snapshot_lineage_parent ON snapshot_lineage (parent);
+CREATE TABLE snapshot_links (
+  snapshot INTEGER NOT NULL REFERENCES snapshots ON DELETE CASCADE,
+  source INTEGER NOT NULL REFERENCES cubes ON DELETE CASCADE,
+  target INTEGER NOT NULL REFERENCES cubes ON DELETE CASCADE,
+  kind TEXT NOT NULL, weight REAL NOT NULL,
+  PRIMARY KEY (snapshot, source, kind, target)
+) WITHOUT ROWID;
+CREATE INDEX snapshot_links_source ON snapshot_links (source);
+CREATE INDEX snapshot_links_target ON snapshot_links (target);
+"""
+
+MIGRATIONS: tuple[str, ...] = (CREATE, MARKS, REPLIES, FACTS, BESIDE, KEYS, QUEUE, LIFE, PAYLOADS, COLUMNS, TIME)
 """MIGRATIONS[n] takes version n to n + 1; version 0 is the empty file."""
 
 VERSION = len(MIGRATIONS)

@@ -21,6 +21,7 @@ from memorist.states import CHANGEABLE, Verb, unchangeable
 from memorist.store import (
     access,
     archive,
+    composing,
     copying,
     derived,
     erasure,
@@ -31,7 +32,9 @@ from memorist.store import (
     reembedding,
     refresh,
     replies,
+    snapshots,
     turns,
+    usage,
 )
 from memorist.store.check import check
 from memorist.store.connection import Database, copy_whole
@@ -43,6 +46,7 @@ from memorist.store.protocol import (
     INDEX,
     Attempt,
     Changes,
+    Composition,
     Draft,
     Erased,
     Extracted,
@@ -51,10 +55,13 @@ from memorist.store.protocol import (
     Key,
     Organised,
     Passage,
+    Recalled,
     Reembedding,
+    RolledBack,
     Rows,
     Searcher,
     Selection,
+    Snapshot,
     Stretch,
     Turn,
     Unorganised,
@@ -116,6 +123,9 @@ class TableStore:
                     added.append(draft.id)
                     rows.append(row)
                     row = next(free, 0)
+                elif back := snapshots.brought_back(db, owner, draft.id, now, revision):
+                    added.append(draft.id)
+                    rows.append(back)
             return added, jobs.create(db, owner, kinds, rows) if rows else 0
 
     def index(self, job: Job, vectors: Mapping[int, Vectors], organised: Organised, now: datetime) -> bool:
@@ -245,8 +255,12 @@ class TableStore:
             )
             (row,) = next_rows(db, 1)
             if not insert_episode(db, draft, owner, row, found["position"], found["row"], now, revision):
-                raise StateError(f"{old} already was updated to this text at this time")
+                back = snapshots.brought_back(db, owner, draft.id, now, revision, found["row"])
+                if back is None:
+                    raise StateError(f"{old} already was updated to this text at this time")
+                row = back
             touched = derived.close_over(db, [found["row"]], revision)
+            life.release(db, owner, life.over(db, [found["row"]]), now, kinds)
             jobs.create(db, owner, kinds, [row, *touched])
             return draft.id
 
@@ -283,6 +297,38 @@ class TableStore:
                 life.move(db, owner, rows, "expire", now, kinds)
             return len(rows)
 
+    def compose(self, scope: Scope, composition: Composition, now: datetime, kinds: Sequence[str]) -> None:
+        """Write what was made of other cubes, and move these."""
+        with self._database.writing() as db:
+            owner = owner_of(db, scope, create=False)
+            headers = [header_of(db, scope, owner, id) for id in composition.originals]
+            composing.compose(db, owner, headers, composition, now, kinds)
+
+    def snapshot(self, scope: Scope, name: str, now: datetime) -> Snapshot:
+        """Keep an owner's memory as it is under a name."""
+        with self._database.writing() as db:
+            return snapshots.take(db, owner_of(db, scope, create=True), name, now)
+
+    def snapshots(self, scope: Scope) -> list[Snapshot]:
+        """An owner's snapshots, oldest first."""
+        with self._database.reading() as db:
+            return snapshots.listed(db, owner_of(db, scope, create=False))
+
+    def drop_snapshot(self, scope: Scope, name: str) -> None:
+        """Delete a snapshot."""
+        with self._database.writing() as db:
+            snapshots.drop(db, owner_of(db, scope, create=False), name)
+
+    def rollback(self, scope: Scope, name: str, now: datetime, kinds: Sequence[str]) -> RolledBack:
+        """Make an owner's memory what it was."""
+        with self._database.writing() as db:
+            return snapshots.rollback(db, owner_of(db, scope, create=False), name, now, kinds)
+
+    def used(self, scope: Scope, counts: Mapping[int, Recalled]) -> None:
+        """Add to how often cubes were recalled."""
+        with self._database.writing() as db:
+            usage.count(db, owner_of(db, scope, create=False), counts)
+
     def erase(self, scope: Scope, ids: Sequence[str], kinds: Sequence[str]) -> Erased:
         """Destroy cubes, their versions and everything derived from them. The bytes are gone after `compact`."""
         with self._database.writing() as db:
@@ -308,7 +354,10 @@ class TableStore:
                 raise StateError(f"{id} is an episode; to change it use update, to hide it forget")
             if found["state"] not in CHANGEABLE:
                 raise unchangeable(id, found["state"], "be undone")
-            derived.undo(db, owner, int(found["row"]), now, next_revision(db, owner))
+            if found["origin"] == life.COMPOSED:
+                composing.undo(db, owner, int(found["row"]), now, (INDEX,))
+            else:
+                derived.undo(db, owner, int(found["row"]), now, next_revision(db, owner))
 
     # Reading
 
@@ -439,7 +488,7 @@ class TableStore:
         """What happened to a cube and its other versions, oldest first."""
         with self._database.reading() as db:
             owner = owner_of(db, scope, create=False)
-            rows = erasure.versions(db, [int(header_of(db, scope, owner, id)["row"])])
+            rows = erasure.shown(db, erasure.versions(db, [int(header_of(db, scope, owner, id)["row"])]))
             happened: list[tuple[datetime, str, Cube]] = []
             known = list(load(db, scope, owner, erasure.in_turn(db, rows)).items())
             for place, (row, cube) in enumerate(known):
@@ -455,7 +504,7 @@ class TableStore:
         """All versions of a cube, oldest first."""
         with self._database.reading() as db:
             owner = owner_of(db, scope, create=False)
-            rows = erasure.versions(db, [int(header_of(db, scope, owner, id)["row"])])
+            rows = erasure.shown(db, erasure.versions(db, [int(header_of(db, scope, owner, id)["row"])]))
             return list(load(db, scope, owner, erasure.in_turn(db, rows)).values())
 
     def scopes(self) -> Iterator[tuple[Scope, int]]:
@@ -668,7 +717,7 @@ def insert_episode(
 def header_of(db: sqlite3.Connection, scope: Scope, owner: int, id: str) -> dict[str, Any]:
     """State of a cube of this scope. Raises NotFound."""
     sql, values = narrowed(scope, owner)
-    names = [*("row", "id", "state", "origin", "kind", "payload")]
+    names = [*("row", "id", "state", "origin", "kind", "payload", "aside")]
     names += ["position", "valid_from", "recorded_at", "superseded_at"]
     known = id.encode("utf-8", "replace").decode() if isinstance(id, str) else ""
     found = db.execute(f"SELECT {', '.join(names)} FROM cubes WHERE id = ? AND {sql}", (known, *values)).fetchone()

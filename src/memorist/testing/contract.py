@@ -49,12 +49,13 @@ from memorist.testing.conversation import (
 )
 from memorist.testing.derived import DerivedContract
 from memorist.testing.embedder import HashEmbedder
+from memorist.testing.extractions import ExtractionContract
 from memorist.testing.life import LifeContract
 from memorist.testing.replies import ReplyLogContract
 from memorist.testing.tensors import TensorContract
 
 
-class StoreContract(DerivedContract, LifeContract, TensorContract, ReplyLogContract):
+class StoreContract(DerivedContract, ExtractionContract, LifeContract, TensorContract, ReplyLogContract):
     """What every store must do. Subclasses give the fixture `make_store`; see the module."""
 
     # ruff: noqa: D102 - the name of a test says what it is about
