@@ -6,7 +6,7 @@ READY := $(VENV)/ready
 DATA ?= dev_assistant dev_colleagues
 SIZES ?= 10000,100000
 
-.PHONY: demo test check test-conformance bench tables format clean
+.PHONY: demo test check test-adapters test-langgraph test-conformance bench tables format clean
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -25,6 +25,14 @@ check: $(READY)  ## formatter, linter, strict types, import contract
 
 test: $(READY) check  ## all checks and tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-adapters:  ## adapters by their own projects' suites and clients, in an environment of their own
+	test -d $(VENV)-adapters || $(PYTHON) -m venv $(VENV)-adapters
+	$(VENV)-adapters/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[serve,adapters]'
+	$(VENV)-adapters/bin/python -m pytest tests/adapters -o asyncio_mode=auto -o filterwarnings=default
+
+test-langgraph:  ## LangGraph's own tests of stores, from a checkout of its repository: make test-langgraph LANGGRAPH=folder
+	$(VENV)-adapters/bin/python tests/adapters/run_langgraph.py $(LANGGRAPH)
 
 test-conformance: $(READY)  ## the official suite of the Model Context Protocol; needs Node 22
 	NPM_CONFIG_UPDATE_NOTIFIER=false npm install --silent --no-save --prefix $(VENV)/conformance @modelcontextprotocol/conformance@0.1.16

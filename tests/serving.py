@@ -25,8 +25,10 @@ import json, sys
 from memorist import Memory
 from memorist.serve.run import Chat, run
 from memorist.testing import HashEmbedder
-with Memory.open(sys.argv[1], embedder=HashEmbedder()) as memory:
-    run(memory, "127.0.0.1", int(sys.argv[2]), largest=200_000, chat=Chat(**json.loads(sys.argv[3])))
+asked = json.loads(sys.argv[3])
+with Memory.open(sys.argv[1], embedder=HashEmbedder(), model=asked["model"]) as memory:
+    chat = Chat(**asked["chat"])
+    run(memory, "127.0.0.1", int(sys.argv[2]), largest=200_000, chat=chat, traces=asked["traces"])
 """
 
 
@@ -40,11 +42,14 @@ class Server:
     process: subprocess.Popen[bytes] | None = None
     clients: list[Any] = field(default_factory=list)
     chat: dict[str, object] = field(default_factory=dict)
+    model: str | None = None
+    traces: str | None = None
     environment: dict[str, str] = field(default_factory=dict)
 
     def start(self) -> None:
         with self.log.open("ab") as log:
-            command = [sys.executable, "-c", PROGRAM, str(self.store), str(self.port), json.dumps(self.chat)]
+            asked = {"chat": self.chat, "model": self.model, "traces": self.traces}
+            command = [sys.executable, "-c", PROGRAM, str(self.store), str(self.port), json.dumps(asked)]
             self.process = subprocess.Popen(command, stderr=log, env={**os.environ, **self.environment})
         for _ in range(200):
             try:

@@ -183,12 +183,12 @@ class Child:
 class Workers:
     """The warm process."""
 
-    def __init__(self, folder: Path, **options: Any) -> None:
+    def __init__(self, folder: Path, program: tuple[str, ...] = (__file__,), **options: Any) -> None:
         self._folder = folder
         self._number = 0
         environment = {**os.environ, "TOKENIZERS_PARALLELISM": "false", "OPENBLAS_NUM_THREADS": "1"}
         self._server = subprocess.Popen(
-            [sys.executable, __file__],
+            [sys.executable, *program],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,

@@ -11,6 +11,7 @@
     │   ├── ModelBusy             it asked us to wait longer than we may (`retry_after` seconds)
     │   ├── ModelRefused          it will not answer this request: no rights, no credit, wrong request, or its policy
     │   ├── BadReply              it answered, but not with what was asked for (`raw` is what it said)
+    │   ├── ModelMismatch         tensors that were made with another model or tokenizer
     │   └── BudgetSpent           the call would exceed what this run may spend
     └── StoreError                the store cannot do its work
         ├── NotAStore             the file is something else, or its pages are damaged
@@ -89,6 +90,10 @@ class BadReply(ModelError):
     def __init__(self, message: str, model: str = "", raw: str = "") -> None:
         super().__init__(message, model)
         self.raw = raw
+
+
+class ModelMismatch(ModelError):
+    """The tensors of a cube were made with another model or tokenizer than the one given."""
 
 
 class BudgetSpent(ModelError):

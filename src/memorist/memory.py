@@ -20,6 +20,8 @@ from memorist.cube import SOURCE, Cube, Document, Observation, Scope, Trust, is_
 from memorist.doctor import diagnose
 from memorist.errors import EmbedderMismatch, InputError, ModelMissing, RecordError, StateError, brief
 from memorist.lifecycle.agent import AgentTools
+from memorist.lifecycle.browse import Browse
+from memorist.lifecycle.composing import embed_composed
 from memorist.lifecycle.cubes import Cubes, ids_of
 from memorist.lifecycle.extracting import Budget, read_episodes
 from memorist.lifecycle.facts import conflicts_of, reopen
@@ -28,6 +30,7 @@ from memorist.lifecycle.jobs import CHANGED, settle
 from memorist.lifecycle.logged import Logged
 from memorist.lifecycle.organising import catch_up
 from memorist.lifecycle.reembed import reembed
+from memorist.lifecycle.tensors import Tensors
 from memorist.lifecycle.time_machine import TimeMachine
 from memorist.lifecycle.usage import Usage
 from memorist.lifecycle.writing import Options, Run, Writing, logged
@@ -186,6 +189,7 @@ class Memory:
         any of its records is broken."""
         added = self._store.restore(read_archive(path_of(archive)), (INDEX,))
         for scope, _ in self.scopes():
+            embed_composed(self._store, scope, self._current())
             self.settle(scope)
         return added
 
@@ -784,6 +788,11 @@ class ScopedMemory:
         settle = partial(memory.settle, self.scope)
         return Cubes(memory._store, self.scope, memory._clock, settle, memory._current)
 
+    @property
+    def tensors(self) -> Tensors:
+        """Memories as a local model's keys and values or adapters: migrate, prefix, adapted (`memorist[neural]`)."""
+        return Tensors(self._memory._store, self.scope, self._memory._clock)
+
     def _move(self, id: str | Sequence[str], verb: Verb) -> None:
         memory = self._memory
         memory._store.move(self.scope, ids_of(id), verb, utc(memory._clock()), (INDEX,))
@@ -846,16 +855,23 @@ class ScopedMemory:
         where: Mapping[str, Any] | None = None,
         origin: str = "source",
         before: str | None = None,
+        skip: int = 0,
     ) -> list[Cube]:
         """The newest cubes of an origin: episodes, or what an organiser ("windows") derived.
 
-        `before` is the id of the last cube of the page before. Raises InputError, or NotFound for that id.
+        `before` is the id of the last cube of the page before; `skip` passes over so many. Raises InputError, or
+        NotFound for that id.
         """
         whole("limit", limit)
         if not isinstance(origin, str) or not is_unicode(origin):
             raise InputError(f"origin={brief(origin)} is not the name of an origin, such as source or windows")
         selection = Selection(where={} if where is None else where)
-        return self._memory._store.newest(self.scope, selection, limit, origin, before)
+        return self._memory._store.newest(self.scope, selection, limit, origin, before, skip)
+
+    @property
+    def browse(self) -> Browse:
+        """For looking through this memory: its days, its parts, what is tied to what."""
+        return Browse(self._memory._store, self.scope)
 
     def _backup(self, path: Path) -> SQLiteStore:
         """A backup, opened. Raises InputError when there is none."""

@@ -51,7 +51,7 @@ class Row:
 
 def run(sizes: Sequence[int], out: Path | None, console: Console) -> list[Row]:
     """Measure every size in a process of its own, print a table, and write the rows as JSON to `out`."""
-    rows = [Row("add_to_embed_ratio", 0, add_ratio(console))]
+    rows = adding(console)
     for size in sizes:
         console.print(f"{size:,} turns …", highlight=False)
         with tempfile.TemporaryDirectory(prefix="memorist-bench-") as folder:
@@ -72,11 +72,12 @@ def child(work: Callable[[Path, int], list[Row]], path: Path, size: int) -> list
         return pool.apply(work, (path, size))
 
 
-def add_ratio(console: Console) -> float:
-    """Turns a second of `add` over those of the bare embedder on the same texts, in turns; the median of ROUNDS."""
+def adding(console: Console) -> list[Row]:
+    """Turns a second of `add` with the default embedder, also over those of the bare embedder on the same texts, in
+    turns; medians of ROUNDS."""
     embedder = MiniLM()
     embedder.embed(["warm up"])
-    ratios = []
+    ratios, speeds = [], []
     for _ in range(ROUNDS):
         with (
             tempfile.TemporaryDirectory(prefix="memorist-bench-") as folder,
@@ -92,8 +93,10 @@ def add_ratio(console: Console) -> float:
         begin = time.perf_counter()
         embedder.embed(lines)
         ratios.append((time.perf_counter() - begin) / added)
-    console.print(f"add runs at {np.median(ratios):.2f} of the embedder's own speed", highlight=False)
-    return float(np.median(ratios))
+        speeds.append(len(cubes) / added)
+    ratio, speed = float(np.median(ratios)), float(np.median(speeds))
+    console.print(f"add takes {speed:.0f} turns a second, {ratio:.2f} of the embedder's own speed", highlight=False)
+    return [Row("add_to_embed_ratio", 0, ratio), Row("add_per_second_with_embedder", 0, speed)]
 
 
 def fill(path: Path, size: int) -> list[Row]:
@@ -118,10 +121,12 @@ def measure(path: Path, size: int) -> list[Row]:
     first = time.perf_counter()
     questions = [" ".join(text.split()[:8]) for text in texts(QUERIES, 3)]
     embed = median_ms(lambda text: embedder.embed([text]), questions)
+    searches = times_ms(large.search, questions)
     rows = [
         Row("open_seconds", size, opened - begin),
         Row("first_search_seconds", size, first - opened),
-        Row("search_over_embed_ms_p50", size, median_ms(large.search, questions) - embed),
+        Row("search_over_embed_ms_p50", size, float(np.median(searches)) - embed),
+        Row("search_over_embed_ms_p95", size, float(np.percentile(searches, 95)) - embed),
         Row("search_k10_over_embed_ms_p50", size, median_ms(lambda text: large.search(text, k=10), questions) - embed),
     ]
     small = memory.scope(user="small")
@@ -162,14 +167,19 @@ def unit() -> int:
 
 
 def median_ms(call: Callable[[str], object], questions: Sequence[str]) -> float:
-    """Median milliseconds of a call, after a warm-up."""
+    """Median milliseconds of a call."""
+    return float(np.median(times_ms(call, questions)))
+
+
+def times_ms(call: Callable[[str], object], questions: Sequence[str]) -> list[float]:
+    """Milliseconds of each call, after a warm-up."""
     call(questions[0])
     spent = []
     for question in questions:
         begin = time.perf_counter()
         call(question)
         spent.append(1000 * (time.perf_counter() - begin))
-    return float(np.median(spent))
+    return spent
 
 
 def profile(memory: Memory, questions: Sequence[str], size: int) -> list[Row]:

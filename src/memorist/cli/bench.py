@@ -508,6 +508,34 @@ def weights(
     return OK
 
 
+@bench.command
+def cubes(*, model: str = "smollm2-135m", seed: int = 0, steps: int = 40, out: Out = None, debug: Debug = False) -> int:
+    """Measure memories as a model's keys and values and as adapters: exactness, time, bytes, perplexity.
+
+    For example:
+
+        memorist bench cubes --json cubes.json
+
+    Parameters
+    ----------
+    model
+        A packaged model in torch, or the folder of one (default: smollm2-135m).
+    seed
+        Of the adapter's training (default: 0).
+    steps
+        At most so many steps of it (default: 40).
+    out
+        Write the numbers to this file, too.
+    """
+    writable(out)
+    if steps < 1:
+        raise InputError(f"--steps {steps} is not at least 1")
+    from memorist.bench.cubes import Plan, run
+
+    run(Plan(model, seed, steps), out, console())
+    return OK
+
+
 def demo(*, json: bool = False, debug: Debug = False) -> int:
     """See in a minute what Memorist does, in a store that is thrown away.
 

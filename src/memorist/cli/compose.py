@@ -13,6 +13,7 @@ from memorist.cli.render import console, emit, plain, said_on, show_cubes
 
 Text = Annotated[str | None, Parameter(allow_leading_hyphen=True)]
 Texts = Annotated[tuple[str, ...], Parameter(allow_leading_hyphen=True)]
+File = Annotated[str, Parameter(name="FILE")]
 Name = Annotated[str, Parameter(name="NAME")]
 
 
@@ -158,4 +159,49 @@ def drop(name: Name, /, *, options: ScopeOptions = ScopeOptions()) -> int:
     return OK
 
 
-COMMANDS = (fuse, compose, split, snapshot, snapshots, rollback, drop)
+def dump(path: File, /, *id: Ids, options: ScopeOptions = ScopeOptions()) -> int:
+    """Write memories to a portable file: a zip with checksums.
+
+    It holds what cannot be made again: episodes with their versions, what was
+    composed, and tensors.
+
+    For example:
+
+        memorist cube dump ana.cubes.zip --user ana
+
+        memorist cube dump kayak.cubes.zip "$ID" --user ana
+
+    Parameters
+    ----------
+    path
+        The file to write. It must not exist.
+    id
+        Only these, with what they rest on (default: all).
+    """
+    with options.scoped() as memory:
+        count = memory.cubes.dump(path, id or None)
+    emit({"path": path, "records": count}) if options.json else console().print(plain(f"Wrote {count} to {path}."))
+    return OK
+
+
+def load(path: File, /, *, options: ScopeOptions = ScopeOptions()) -> int:
+    """Add the memories of a portable file, all or nothing.
+
+    Loading it again adds nothing. A damaged or foreign file is refused.
+
+    For example:
+
+        memorist cube load ana.cubes.zip --user bo --store other.db
+
+    Parameters
+    ----------
+    path
+        A file made by memorist cube dump.
+    """
+    with options.scoped(create=True) as memory:
+        added = memory.cubes.load(path)
+    emit({"path": path, "added": added}) if options.json else console().print(plain(f"Added {added} from {path}."))
+    return OK
+
+
+COMMANDS = (fuse, compose, split, snapshot, snapshots, rollback, drop, dump, load)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cyclopts import App
 
 from memorist.cli import OK
-from memorist.cli.options import ScopeOptions, StoreOptions
+from memorist.cli.options import Model, ScopeOptions, StoreOptions
 from memorist.cli.render import console, data_of, emit, plain
+from memorist.config import store_place
 from memorist.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,9 +23,10 @@ keys = App(name="keys", help="Keys that open a server to a tenant, a user or an 
 def serve(
     *, host: str = "127.0.0.1", port: int = 8321, recipe: str = "default", largest: int = 10_000_000,
     upstream: str | None = None, upstream_seconds: float = 600.0, memory_budget: int = 1_500,
+    reports: Path | None = None, model: Model = None, traces: str | None = None,
     options: StoreOptions = StoreOptions(),
 ) -> int:  # fmt: skip
-    """Serve the memory over HTTP, described at /openapi.json.
+    """Serve the memory over HTTP, described at /openapi.json, and as a page to look at, at /.
 
     Without keys it answers to this machine alone, and refuses an address that others can reach. A store with keys asks
     for one in every request.
@@ -49,6 +52,12 @@ def serve(
         How long it may say nothing (default: 600).
     memory_budget
         Tokens of memories that are added to a chat (default: 1500).
+    reports
+        A folder of reports of memorist bench that the page shows.
+    model
+        The language model that writes the answers of /v1/ask (default: none, answers are quoted).
+    traces
+        A collector of OpenTelemetry's traces, such as http://localhost:4318/v1/traces (default: none).
     """
     try:
         from memorist.serve.run import Chat, run
@@ -56,8 +65,16 @@ def serve(
         raise not_installed(error) from None
     if not 0 < port <= 65_535:
         raise InputError(f"--port {port} is not a port; use a number from 1 to 65535")
-    with options.opened(create=True, recipe=recipe) as memory:
-        run(memory, host, port, largest=largest, chat=Chat(upstream, upstream_seconds, memory_budget))
+    if reports is not None and not reports.is_dir():
+        raise InputError(f"--reports {reports} is not a folder; name one that holds what memorist bench --json wrote")
+    reader = None
+    if model is not None:
+        from memorist.models.naming import chat_named
+
+        reader = chat_named(model, store=Path(store_place(options.store)))
+    with options.opened(create=True, recipe=recipe, model=reader) as memory:
+        chat = Chat(upstream, upstream_seconds, memory_budget)
+        run(memory, host, port, largest=largest, chat=chat, folder=reports, traces=traces)
     return OK
 
 

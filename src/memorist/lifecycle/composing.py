@@ -13,7 +13,7 @@ from itertools import combinations
 
 from memorist.answer.conflicts import differ
 from memorist.answer.sentences import sentences
-from memorist.cube import Cube
+from memorist.cube import Cube, Scope
 from memorist.errors import InputError, StateError
 from memorist.ids import derived_id
 from memorist.models.embedder import Embedder
@@ -22,8 +22,8 @@ from memorist.organise.windows import TRUST_ORDER
 from memorist.sources.message import check_text
 from memorist.states import CHANGEABLE, Verb, unchangeable
 from memorist.store.life import COMPOSED
-from memorist.store.protocol import Composition, Derived, HeaderChange
-from memorist.text import indexed, shown
+from memorist.store.protocol import Composition, Derived, HeaderChange, Store
+from memorist.text import shown
 
 MOST_PIECES = 200
 
@@ -55,7 +55,7 @@ def composition(cubes: Sequence[Cube], texts: Sequence[str], verb: Verb | None, 
     """The cubes to write, with a header that is true of all originals."""
     speaker = common([cube.speaker for cube in cubes])
     newest = max(cube.at for cube in cubes)
-    vectors = embedder.embed([indexed(speaker, text, newest) for text in texts])
+    vectors = embedder.embed(list(texts))
     tokens = count_tokens([shown(speaker, text) for text in texts])
     made = {"fuse": "fused", "archive": "split", None: "bundled"}[verb]
     ids = [cube.id for cube in cubes]
@@ -80,6 +80,14 @@ def composition(cubes: Sequence[Cube], texts: Sequence[str], verb: Verb | None, 
     )
     texts_seen = tuple(cube.text for cube in cubes)
     return Composition(tuple(ids), texts_seen, derived, verb, speaker, header_of(cubes), embedder.identity)
+
+
+def embed_composed(store: Store, scope: Scope, embedder: Embedder) -> None:
+    """Make the vectors of compositions that came without one of this embedder."""
+    bare = [one for one in store.derived(scope, COMPOSED, 0).kept if one.vector is None]
+    if bare:
+        vectors = dict(zip((one.row for one in bare), embedder.embed([one.text for one in bare])))
+        store.give_vectors(scope, embedder.identity, vectors)
 
 
 def header_of(cubes: Sequence[Cube]) -> HeaderChange:

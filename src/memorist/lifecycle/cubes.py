@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from memorist.cube import Cube, Scope, parse_moment, utc
 from memorist.errors import InputError
-from memorist.lifecycle.composing import bundle, division, fusion
+from memorist.lifecycle import portable
+from memorist.lifecycle.composing import bundle, division, embed_composed, fusion
 from memorist.models.embedder import Embedder
 from memorist.states import Verb
 from memorist.store.protocol import INDEX, Composition, HeaderChange, Store
@@ -98,6 +100,27 @@ class Cubes:
     def versions(self, id: str) -> list[Cube]:
         """The version chain of a cube, oldest first; any of its versions names it. Raises NotFound."""
         return self.store.versions(self.scope, id)
+
+    def dump(self, path: str | Path, id: str | Sequence[str] | None = None) -> int:
+        """Write cubes to a portable file (a zip): all of this scope, or these with all their versions and what they
+        rest on. Returns how many records it has. Raises InputError, NotFound or StoreError.
+
+        What organisers derived is not in it: it is derived again where the file is loaded.
+        """
+        self.settle()
+        return portable.dump(self.store, self.scope, None if id is None else ids_of(id), Path(path).expanduser())
+
+    def load(self, path: str | Path) -> int:
+        """Add the cubes of a portable file to this scope, all or nothing; returns how many were new.
+
+        In the scope that they come from they keep their ids; in another one they get others, the same every time, so
+        that loading again adds nothing. Raises InputError for a damaged or foreign file.
+        """
+        place = Path(path).expanduser()
+        new = portable.load(place, self.scope, lambda records: self.store.restore(records, (INDEX,)))
+        embed_composed(self.store, self.scope, self.embedder())
+        self.settle()
+        return new
 
     def _cubes(self, id: str | Sequence[str]) -> list[Cube]:
         return self.store.get(self.scope, ids_of(id))

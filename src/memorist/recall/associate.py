@@ -241,7 +241,7 @@ class Paths(Mapping[int, str]):
         if node < 0:
             return
         names = self._graph.ledger.names
-        inside, _ = self._graph.joined_to(node)
+        inside = self._graph.joined_to(node, self._graph.said)
         for fact, start in zip(self.facts, self._starts):
             direct = next((end for end in start if has(inside, end)), None)
             if direct is not None:
@@ -270,8 +270,9 @@ class Paths(Mapping[int, str]):
 
     @cached_property
     def _reached(self) -> dict[int, tuple[Nodes, Nodes]]:
-        """Of each phrase that the walk starts from, what it is joined to."""
-        return {end: self._graph.joined_to(end) for start in self._starts for end in start}
+        """Of each phrase that the walk starts from, what it is joined to by relations, and by synonyms."""
+        graph, ends = self._graph, {end for start in self._starts for end in start}
+        return {end: (graph.joined_to(end, graph.said), graph.joined_to(end, graph.alike)) for end in ends}
 
 
 def lines_of(query: Query, graph: FactGraph, places: Nodes) -> list[str]:

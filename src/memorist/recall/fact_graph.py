@@ -230,11 +230,9 @@ class FactGraph:
         """The synonyms of some nodes."""
         return [summed(self.alike, nodes, len(self.ledger.names))]
 
-    def joined_to(self, node: int) -> tuple[Nodes, Nodes]:
-        """What a node is joined to by relations and contexts, and by synonyms; both rise."""
-        count = len(self.ledger.names)
-        said, alike = (summed(parts, np.array([node]), count)[1] for parts in (self.said, self.alike))
-        return said, alike
+    def joined_to(self, node: int, parts: Parts) -> Nodes:
+        """What a node is joined to by some of the edges, rising."""
+        return summed(parts, np.array([node]), len(self.ledger.names))[1]
 
     def neighbours(self, node: int) -> list[tuple[int, float, str]]:
         """(node, weight, "said" or "alike") of all that a node is joined to."""

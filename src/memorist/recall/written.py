@@ -54,7 +54,8 @@ def composed(query: Query, pool: Pool, searcher: Searcher) -> Pool:
     value = fused(found.cosine if by_meaning else nothing, found.coverage if by_words else nothing)
     own = np.sort(fused(features.cosine, coverage))
     score = np.interp(value, own, np.sort(pool.columns["score"])) if len(own) else value
-    beyond = np.maximum(value - own[-1], 0) if len(own) else nothing  # better than every turn: in the same order
+    # Better than every turn, or worse: in the same order, as far beyond.
+    beyond = np.maximum(value - own[-1], 0) - np.maximum(own[0] - value, 0) if len(own) else nothing
     keep = np.flatnonzero(value > 0)
     return joined(pool, cut(found, keep), np.asarray(score + beyond, np.float32)[keep])
 

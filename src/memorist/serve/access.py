@@ -12,6 +12,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from memorist.memory import Memory, ScopedMemory
 from memorist.serve.keys import RIGHTS, hashed
+from memorist.serve.local import check_local
 from memorist.serve.problems import Refused
 from memorist.store.protocol import Key
 
@@ -83,6 +84,8 @@ class Doorman:
 def admitted(request: Request, given: HTTPAuthorizationCredentials | None = Depends(bearer)) -> Caller:
     """The caller of a request, noted for the log."""
     caller: Caller = request.app.state.doorman.admit(given.credentials if given else None)
+    if caller is ANYONE:
+        check_local(request.headers)
     request.state.key = caller.id
     return caller
 

@@ -52,12 +52,15 @@ def page(
     session: shapes.Name = "",
     limit: Annotated[int, Query(ge=1, le=1_000)] = 50,
     cursor: Annotated[shapes.Id | None, Query(description="`next` of the page before.")] = None,
+    skip: Annotated[
+        int, Query(ge=0, le=2**40, description="Begin so many further on; /v1/days tells what is there.")
+    ] = 0,
     origin: Annotated[str, Query(max_length=50, description="source, or the organiser that derived it.")] = "source",
     where: Annotated[str | None, Query(max_length=10_000, description="A filter on the header, as JSON.")] = None,
 ) -> shapes.PageShape:
     """Memories, newest first, a page at a time."""
     scoped = caller.scoped(memory, user, agent, session)
-    found = scoped.list(limit=limit + 1, where=filter_of(where), origin=origin, before=cursor)
+    found = scoped.list(limit=limit + 1, where=filter_of(where), origin=origin, before=cursor, skip=skip)
     items = [shapes.cube_shape(cube) for cube in found[:limit]]
     return shapes.PageShape(items=items, next=items[-1].id if len(found) > limit else None)
 

@@ -6,14 +6,16 @@ import ipaddress
 import socket
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import uvicorn
 
 from memorist.errors import InputError
 from memorist.memory import DEFAULT_BUDGET, Memory
 from memorist.serve.app import build
-from memorist.serve.chat.upstream import upstream_named
+from memorist.serve.chat.upstream import Door, upstream_named
 from memorist.serve.telemetry import log_to
+from memorist.serve.tracing import export_to
 
 GRACE = 20
 """Seconds that running requests have when the server is told to stop."""
@@ -29,8 +31,17 @@ class Chat:
     budget: int = DEFAULT_BUDGET
 
 
-def run(memory: Memory, host: str, port: int, *, largest: int, chat: Chat = Chat()) -> None:
-    """Serve until told to stop.
+def run(
+    memory: Memory,
+    host: str,
+    port: int,
+    *,
+    largest: int,
+    chat: Chat = Chat(),
+    folder: Path | None = None,
+    traces: str | None = None,
+) -> None:
+    """Serve until told to stop. `folder` holds reports to show, `traces` is the address of a collector of traces.
 
     Raises InputError for an address that is public while the store has no key, or for an upstream that is none, and
     ModelMissing for one that is not here.
@@ -42,8 +53,9 @@ def run(memory: Memory, host: str, port: int, *, largest: int, chat: Chat = Chat
             " --tenant NAME (or serve on 127.0.0.1)"
         )
     log_to(sys.stderr)
-    upstream = upstream_named(chat.upstream, chat.seconds) if chat.upstream else None
-    app = build(memory, open_without_keys=local, largest=largest, upstream=upstream, budget=chat.budget)
+    door = Door(upstream_named(chat.upstream, chat.seconds), chat.budget) if chat.upstream else None
+    closing = export_to(traces) if traces else lambda: None
+    app = build(memory, open_without_keys=local, largest=largest, door=door, closing=closing, folder=folder)
     config = uvicorn.Config(
         app, host, port, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE, server_header=False
     )

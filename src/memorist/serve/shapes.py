@@ -146,12 +146,15 @@ class CitationShape(BaseModel):
 
 
 class AnswerShape(BaseModel):
-    """An answer with its evidence. `known` is false when the memory does not carry one."""
+    """An answer with its evidence. `known` is false when the memory does not carry one; `model` names who wrote it,
+    `problem` says why the configured one did not."""
 
     text: str
     known: bool
     confidence: float
     method: str
+    model: str | None
+    problem: str | None
     citations: list[CitationShape]
     hits: list[HitShape]
 
@@ -290,6 +293,8 @@ def answer_shape(answer: Answer) -> AnswerShape:
         known=answer.known,
         confidence=answer.confidence,
         method=answer.method,
+        model=answer.model,
+        problem=answer.problem,
         citations=citations,
         hits=[hit_shape(hit) for hit in answer.hits],
     )

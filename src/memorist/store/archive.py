@@ -14,7 +14,7 @@ from memorist.cube import SOURCE, Kind, Role, Scope, Trust
 from memorist.errors import InputError
 from memorist.sources.message import check_text, flat
 from memorist.states import State
-from memorist.store import extractions, jobs, replies, tensor_records
+from memorist.store import composed_records, extractions, jobs, replies, tensor_records
 from memorist.store.header import check_header
 from memorist.store.moments import moment
 from memorist.store.rows import next_rows
@@ -42,31 +42,40 @@ WORDS: Mapping[str, tuple[str, ...]] = {
 """What an episode's header may say."""
 
 
-def dump(db: sqlite3.Connection) -> Iterator[dict[str, Any]]:
-    """The embedder, each episode in order of arrival, what was extracted of them, cubes that are not text, the reply
-    log. Other derived cubes are not dumped: they are rebuilt.
+def dump(db: sqlite3.Connection, owner: int | None = None) -> Iterator[dict[str, Any]]:
+    """The embedder, each episode in order of arrival, what was read in and made of them, cubes that are not text, the
+    reply log. Other derived cubes are not dumped: they are rebuilt. With an `owner`, only its own, without the logs.
 
     Times are microseconds since 1970 UTC, vectors base64 of float16.
     """
     found = db.execute("SELECT value FROM meta WHERE name = 'embedder'").fetchone()
     yield {"record": "embedder", "identity": json.loads(found[0]) if found else None}
+    if owner is not None:
+        yield from dump_cubes(db, owner)
+        return
     for _ in each_tenant(db):
-        yield from dump_episodes(db)
+        yield from dump_cubes(db, None)
         yield from extractions.dump(db)
-        yield from tensor_records.dump(db)
         yield from replies.dump(db)
 
 
-def dump_episodes(db: sqlite3.Connection) -> Iterator[dict[str, Any]]:
+def dump_cubes(db: sqlite3.Connection, owner: int | None) -> Iterator[dict[str, Any]]:
+    """What nobody can derive again, of an owner or of all."""
+    yield from dump_episodes(db, owner)
+    yield from composed_records.dump(db, owner)
+    yield from tensor_records.dump(db, owner)
+
+
+def dump_episodes(db: sqlite3.Connection, owner: int | None) -> Iterator[dict[str, Any]]:
     """Each episode in order of arrival."""
     columns = ", ".join(f"c.{name}" for name in CUBE + LATER)
     features = ", ".join(f"f.{name}" for name in FEATURES)
     sql = (
         f"SELECT o.tenant, o.user, (SELECT id FROM cubes r WHERE r.row = c.replaces), c.row, {columns}, {features}"
         " FROM cubes c JOIN owners o USING (owner) JOIN features f ON f.row = c.row"
-        " WHERE c.origin = 'source' AND c.aside IS NULL ORDER BY c.row"
+        " WHERE c.origin = 'source' AND c.aside IS NULL AND (? IS NULL OR c.owner = ?) ORDER BY c.row"
     )
-    for tenant, user, replaces, row, *values in stream(db, sql):
+    for tenant, user, replaces, row, *values in stream(db, sql, (owner, owner)):
         record = {"record": "episode", "tenant": tenant, "user": user, "replaces": replaces}
         record |= dict(zip(CUBE + LATER, values))
         for name in ("meta", "times", "sensitivity"):
@@ -99,6 +108,8 @@ def restore(db: sqlite3.Connection, records: Iterable[Mapping[str, Any]], kinds:
                     new += 1
             elif record["record"] == "extraction":
                 extractions.restore(db, record)
+            elif record["record"] == "composed":
+                new += composed_records.restore(db, record, dimension if same else 0)
             elif record["record"] == "part":
                 tensors.part(record)
             elif record["record"] == "cube":

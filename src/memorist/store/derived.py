@@ -261,9 +261,8 @@ def changes(db: sqlite3.Connection, owner: int, origin: str, since: int) -> Chan
         f"SELECT c.row, c.id, c.text, c.meta, f.members, f.vector, {ALIVE} AND c.superseded_at IS NULL,"
         " f.vectors, f.data, c.session, c.agent, c.trust, c.at, f.tokens, c.state, c.valid_from, c.valid_to,"
         " c.recorded_at, c.superseded_at FROM (SELECT row FROM cubes WHERE owner = ? AND origin = ? AND revision > ?"
-        " AND origin NOT IN ('source', 'windows') ORDER BY row LIMIT -1) r"
-        " CROSS JOIN cubes c ON c.row = r.row CROSS JOIN features f ON f.row = r.row"
-        " WHERE c.aside IS NULL /*+ ORDER BY r.row */"
+        " AND origin NOT IN ('source', 'windows') AND aside IS NULL ORDER BY row LIMIT -1) r"
+        " CROSS JOIN cubes c ON c.row = r.row CROSS JOIN features f ON f.row = r.row /*+ ORDER BY r.row */"
     )
     rows = db.execute(sql, (owner, origin, since)) if revision > since else ()
     dimension = dimension_of(db)

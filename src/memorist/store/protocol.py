@@ -17,6 +17,7 @@ import numpy.typing as npt
 from memorist.cube import Cube, Kind, Scope, TimeSpan, Trust
 from memorist.models.embedder import Identity, Vectors
 from memorist.states import State, Verb
+from memorist.store.browsing import Browsing
 from memorist.store.reply_log import ReplyLog
 
 Rows = npt.NDArray[np.int64]
@@ -405,7 +406,7 @@ class Searcher(Protocol):
         ...
 
 
-class Store(ReplyLog, Protocol):
+class Store(ReplyLog, Browsing, Protocol):
     """Where cubes live."""
 
     def add(self, scope: Scope, drafts: Sequence[Draft], now: datetime, kinds: Sequence[str]) -> tuple[list[str], int]:
@@ -556,10 +557,10 @@ class Store(ReplyLog, Protocol):
         ...
 
     def newest(
-        self, scope: Scope, selection: Selection, limit: int, origin: str, before: str | None = None
+        self, scope: Scope, selection: Selection, limit: int, origin: str, before: str | None = None, skip: int = 0
     ) -> list[Cube]:
-        """The newest `limit` cubes of an origin, by `at`; with `before`, of those that come after this one in that
-        order. Raises NotFound for an unknown `before`."""
+        """The newest `limit` cubes of an origin, by `at`, after the first `skip`; with `before`, of those that come
+        after this one in that order. Raises NotFound for an unknown `before`."""
         ...
 
     def replace(self, scope: Scope, old: str, draft: Draft, now: datetime, kinds: Sequence[str]) -> str:
@@ -597,6 +598,10 @@ class Store(ReplyLog, Protocol):
         one of them leaves the living or is erased, it goes, and the others come back. Raises NotFound, StateError, or
         EmbedderMismatch after a change of embedder; then nothing is changed.
         """
+        ...
+
+    def give_vectors(self, scope: Scope, identity: Identity, vectors: Mapping[int, Vectors]) -> None:
+        """Vectors by row for an owner's derived cubes that have none; those of another embedder are passed over."""
         ...
 
     def snapshot(self, scope: Scope, name: str, now: datetime) -> Snapshot:
@@ -727,8 +732,9 @@ class Store(ReplyLog, Protocol):
         """A consistent copy while others go on."""
         ...
 
-    def dump(self) -> Iterator[dict[str, Any]]:
-        """Every record of the store as plain data, in an order that `restore` accepts."""
+    def dump(self, scope: Scope | None = None) -> Iterator[dict[str, Any]]:
+        """Every record of the store as plain data, in an order that `restore` accepts; with a scope, its owner's
+        without the log of replies. What a roll-back put aside is not among them."""
         ...
 
     def restore(self, records: Iterable[Mapping[str, Any]], kinds: Sequence[str]) -> int:

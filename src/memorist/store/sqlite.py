@@ -21,6 +21,7 @@ from memorist.states import CHANGEABLE, Verb, unchangeable
 from memorist.store import (
     access,
     archive,
+    browse,
     composing,
     copying,
     derived,
@@ -36,6 +37,7 @@ from memorist.store import (
     turns,
     usage,
 )
+from memorist.store.browsing import Day, Relation, Share
 from memorist.store.check import check
 from memorist.store.connection import Database, copy_whole
 from memorist.store.header import set_header
@@ -304,6 +306,17 @@ class TableStore:
             headers = [header_of(db, scope, owner, id) for id in composition.originals]
             composing.compose(db, owner, headers, composition, now, kinds)
 
+    def give_vectors(self, scope: Scope, identity: Identity, vectors: Mapping[int, Vectors]) -> None:
+        """Vectors by row for an owner's derived cubes that have none."""
+        with self._database.writing() as db:
+            owner = owner_of(db, scope, create=False)
+            if reembedding.identity_of(db) == identity:
+                sql = "SELECT row FROM cubes WHERE +owner = ? AND row IN ({})"
+                mine = [row for (row,) in fetch_in(db, sql, sorted(vectors), owner)]
+                blobs = [(vectors[row].astype(np.float16).tobytes(), row) for row in mine]
+                db.executemany("UPDATE features SET vector = ? WHERE row = ? AND vector IS NULL", blobs)
+                derived.changed(db, mine, next_revision(db, owner))
+
     def snapshot(self, scope: Scope, name: str, now: datetime) -> Snapshot:
         """Keep an owner's memory as it is under a name."""
         with self._database.writing() as db:
@@ -457,7 +470,13 @@ class TableStore:
             return load(db, scope, owner_of(db, scope, create=False), rows)
 
     def newest(
-        self, scope: Scope, selection: Selection, limit: int, origin: str = SOURCE, before: str | None = None
+        self,
+        scope: Scope,
+        selection: Selection,
+        limit: int,
+        origin: str = SOURCE,
+        before: str | None = None,
+        skip: int = 0,
     ) -> list[Cube]:
         """The newest `limit` cubes of an origin, newest first; with `before`, those that follow it."""
         with self._database.reading() as db:
@@ -466,9 +485,29 @@ class TableStore:
             if before is not None:
                 sql += " AND (at, position, row) < (SELECT at, position, row FROM cubes WHERE row = ?)"
                 values.append(header_of(db, scope, owner, before)["row"])
-            order = "ORDER BY at DESC, position DESC, row DESC LIMIT ?"
-            found = db.execute(f"{sql} {order}", (*values, limit)).fetchall()
+            order = "ORDER BY at DESC, position DESC, row DESC LIMIT ? OFFSET ?"
+            found = db.execute(f"{sql} {order}", (*values, limit, skip)).fetchall()
             return list(load(db, scope, owner, [row for (row,) in found]).values())
+
+    def days(self, scope: Scope, selection: Selection, origin: str) -> list[Day]:
+        """The days on which the cubes of an origin are dated, newest first."""
+        with self._database.reading() as db:
+            return browse.days(db, *select_sql("at", scope, owner_of(db, scope, create=False), selection, origin))
+
+    def census(self, scope: Scope) -> list[Share]:
+        """Everything of the scope by origin, kind and state."""
+        with self._database.reading() as db:
+            return browse.census(db, scope, owner_of(db, scope, create=False))
+
+    def ids(self, scope: Scope, origin: str) -> list[str]:
+        """All ids of an origin, hidden and closed cubes too."""
+        with self._database.reading() as db:
+            return browse.ids(db, scope, owner_of(db, scope, create=False), origin)
+
+    def relations(self, scope: Scope, ids: Sequence[str], limit: int) -> list[Relation]:
+        """Relations between these cubes and any others of the scope."""
+        with self._database.reading() as db:
+            return browse.relations(db, scope, owner_of(db, scope, create=False), ids, limit)
 
     def present(self, scope: Scope, ids: Sequence[str]) -> list[str]:
         """Those of the ids that are episodes of this scope."""
@@ -637,10 +676,10 @@ class TableStore:
         with self._database.reading() as db:
             return [Path(path) for (path,) in db.execute("SELECT path FROM backups ORDER BY path")]
 
-    def dump(self) -> Iterator[dict[str, Any]]:
-        """Every record of the store as plain data, in an order that `restore` accepts."""
+    def dump(self, scope: Scope | None = None) -> Iterator[dict[str, Any]]:
+        """Every record of the store, or of one owner, as plain data, in an order that `restore` accepts."""
         with self._database.reading() as db:
-            yield from archive.dump(db)
+            yield from archive.dump(db, None if scope is None else owner_of(db, scope, create=False))
 
     def restore(self, records: Iterable[Mapping[str, Any]], kinds: Sequence[str]) -> int:
         """Add dumped records in one transaction; returns the number of cubes that were new."""

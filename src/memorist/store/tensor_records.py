@@ -43,16 +43,17 @@ SELECT c.id FROM behind b JOIN cubes c ON c.row = b.row WHERE c.origin = 'source
 """
 
 
-def dump(db: sqlite3.Connection) -> Iterator[dict[str, Any]]:
-    """Every cube that is not text and holds, or can be restored, by rising row."""
+def dump(db: sqlite3.Connection, only: int | None = None) -> Iterator[dict[str, Any]]:
+    """Every cube (or those of one owner) that is not text and holds, or can be restored, by rising row."""
     names = ", ".join(f"c.{name}" for name in CUBE)
     sql = (
         f"SELECT o.tenant, o.user, c.owner, c.row, {names}, f.tokens FROM cubes c JOIN owners o USING (owner)"
-        " JOIN features f ON f.row = c.row WHERE c.kind != 'text' AND c.replaces IS NULL"
-        " AND NOT EXISTS (SELECT 1 FROM cubes n WHERE n.replaces = c.row) ORDER BY c.row"
+        " JOIN features f ON f.row = c.row WHERE c.kind != 'text' AND c.replaces IS NULL AND c.aside IS NULL"
+        " AND NOT EXISTS (SELECT 1 FROM cubes n WHERE n.replaces = c.row)"
+        " AND (? IS NULL OR c.owner = ?) ORDER BY c.row"
     )
     told: set[tuple[int, str]] = set()
-    for tenant, user, owner, row, *values, tokens in db.execute(sql):
+    for tenant, user, owner, row, *values, tokens in db.execute(sql, (only, only)):
         header = dict(zip(CUBE, values))
         if (owner, header["payload"]) not in told:
             told.add((owner, header["payload"]))

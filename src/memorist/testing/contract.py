@@ -29,6 +29,8 @@ from memorist.errors import EmbedderMismatch, InputError, NotFound, StateError
 from memorist.models.embedder import Identity
 from memorist.store.protocol import Organised, Selection, Store, Turn
 from memorist.store.terms import query_terms
+from memorist.testing.access import AccessContract
+from memorist.testing.browsing import BrowsingContract
 from memorist.testing.conversation import (
     ANA,
     BOB,
@@ -55,7 +57,15 @@ from memorist.testing.replies import ReplyLogContract
 from memorist.testing.tensors import TensorContract
 
 
-class StoreContract(DerivedContract, ExtractionContract, LifeContract, TensorContract, ReplyLogContract):
+class StoreContract(
+    AccessContract,
+    DerivedContract,
+    ExtractionContract,
+    LifeContract,
+    TensorContract,
+    BrowsingContract,
+    ReplyLogContract,
+):
     """What every store must do. Subclasses give the fixture `make_store`; see the module."""
 
     # ruff: noqa: D102 - the name of a test says what it is about

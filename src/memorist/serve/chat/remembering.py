@@ -18,6 +18,7 @@ from memorist.memory import CONVERSATION, ScopedMemory
 from memorist.models.prompts import prompt_named
 from memorist.models.wordpiece import count_tokens
 from memorist.serve.chat.turn import Turn
+from memorist.serve.tracing import span
 
 logger = logging.getLogger("memorist.serve")
 T = TypeVar("T")
@@ -114,7 +115,8 @@ def kept(wanted: Wanted, turn: Turn, reply: str, now: datetime) -> Kept:
 def guarded(step: str, work: Callable[[], T], failed: Callable[[str], T]) -> T:
     """What `work` gives, or what `failed` makes of its error: without words of anybody's."""
     try:
-        return work()
+        with span(step):
+            return work()
     except Exception as error:
         problem = f"{step} failed: {type(error).__name__}"
         logger.warning("memory failed", extra={"fields": {"step": step}}, exc_info=error)

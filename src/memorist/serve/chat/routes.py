@@ -20,7 +20,7 @@ from memorist.serve.chat.errors import ChatRoute
 from memorist.serve.chat.remembering import Kept, Memories, Wanted, kept, recalled
 from memorist.serve.chat.reply import Events, text_of_reply
 from memorist.serve.chat.turn import Kind, Turn, turn_of
-from memorist.serve.chat.upstream import Given, Upstream
+from memorist.serve.chat.upstream import Door, Given, Upstream
 
 MOST_TOKENS = 100_000
 
@@ -128,7 +128,7 @@ def wanted_of(request: Request, caller: Caller, memory: Memory, turn: Turn | Non
     if not user and turn is not None and isinstance(turn.body.get("user"), str):
         user = turn.body["user"]
     scoped = caller.scoped(memory, user, agent, session)
-    budget = budget_of(request.headers.get("x-memorist-budget"), request.app.state.chat_budget)
+    budget = budget_of(request.headers.get("x-memorist-budget"), request.app.state.door.budget)
     keep = request.headers.get("x-memorist-remember", "yes")
     if keep not in ("yes", "no"):
         raise InputError("X-Memorist-Remember must be yes or no")
@@ -157,8 +157,8 @@ def headers_of(memories: Memories) -> dict[str, str]:
 
 def upstream_of(request: Request) -> Upstream:
     """The model behind the door."""
-    upstream: Upstream = request.app.state.upstream
-    return upstream
+    door: Door = request.app.state.door
+    return door.upstream
 
 
 async def whole(given: Given) -> bytes:

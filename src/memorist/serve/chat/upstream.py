@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import httpx2
+from opentelemetry.propagate import inject
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 
 from memorist.errors import InputError, MemoristError
@@ -16,10 +17,11 @@ from memorist.models.chat import ChatModel
 from memorist.models.naming import chat_named, checked
 from memorist.models.server import answered, models_shape, problem_of, status_of
 from memorist.serve.problems import Refused
+from memorist.serve.tracing import span
 
 KEY_VARIABLE = "MEMORIST_UPSTREAM_KEY"
 CONNECT_SECONDS = 10
-SENT = ("content-type", "accept", "traceparent", "tracestate")
+SENT = ("content-type", "accept")
 SENT_BEGIN = ("openai-",)
 GIVEN = ("content-type", "content-encoding", "retry-after", "x-request-id")
 GIVEN_BEGIN = ("openai-", "x-ratelimit-")
@@ -52,6 +54,14 @@ class Upstream(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A model with a memory: up to `budget` tokens of memories are added to what it is asked."""
+
+    upstream: Upstream
+    budget: int
+
+
 class Endpoint:
     """An endpoint of OpenAI's protocol, by its address. `seconds` is how long it may say nothing."""
 
@@ -68,9 +78,11 @@ class Endpoint:
         if self._key:
             sent["authorization"] = f"Bearer {self._key}"
         sent["accept-encoding"] = "identity"
-        request = self._client.build_request(method, f"{self._url}/{path}", content=body or None, headers=sent)
         try:
-            response = await self._client.send(request, stream=True)
+            with span("upstream"):
+                inject(sent)
+                request = self._client.build_request(method, f"{self._url}/{path}", content=body or None, headers=sent)
+                response = await self._client.send(request, stream=True)
         except httpx2.TimeoutException:
             told = f"the upstream model did not answer within {self._seconds:g} s"
             raise Refused(504, "upstream-silent", told) from None

@@ -17,6 +17,7 @@ TOKEN = re.compile(
     r"""
     (?P<text>'(?:[^']|'')*' | "[^"]*")
   | /\*\+(?P<only>.*?)\*/
+  | (?P<given>\?\s+IS\s+NULL\b)
   | (?P<place>\?)
   | (?<![:\w]):(?P<name>[a-z_]\w*)
   | (?P<percent>%)
@@ -81,6 +82,7 @@ def word(found: re.Match[str], tenant: str) -> str:
     if kind == "conflict":
         return f"ON CONFLICT ({tenant}{found.group('conflict')})"
     return {
+        "given": "%s::text IS NULL",
         "place": "%s",
         "percent": "%%",
         "among": "= ANY(%s)",

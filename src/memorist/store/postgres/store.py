@@ -18,7 +18,7 @@ from memorist.store.protocol import Erased
 from memorist.store.rows import dimension_of
 from memorist.store.sqlite import SQLiteStore, TableStore
 
-OLDEST = 150_000
+OLDEST = 160_000
 """PostgreSQL's own number of the oldest version that is tested."""
 
 
@@ -80,7 +80,7 @@ class PostgresStore(TableStore):
             ((number, version, durable, size),) = connection.execute(ABOUT).fetchall()
         problem = ""
         if number < OLDEST:
-            problem = "use PostgreSQL 15 or newer"
+            problem = "use PostgreSQL 16 or newer"
         elif durable == "off":
             problem = "fsync is off there, so a power cut may lose or damage everything; turn it on"
         return problem, f"PostgreSQL {version}, store {size / 1e6:.1f} MB"
