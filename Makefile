@@ -5,8 +5,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 DATA ?= dev_assistant dev_colleagues
 SIZES ?= 10000,100000
+DATASETS ?= $(MEMORIST_DATA)
+PEERS ?=
 
-.PHONY: demo test check test-adapters test-langgraph test-conformance bench tables format clean
+.PHONY: demo test check test-adapters test-langgraph test-conformance bench report tables format clean
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -41,7 +43,15 @@ test-conformance: $(READY)  ## the official suite of the Model Context Protocol;
 bench: $(READY)  ## quality at equal token budget, answers, and speed by size
 	$(BIN)/memorist bench locomo $(foreach file,$(DATA),--data $(file)) --recipe default,lexical,dense,hybrid,rrf --budget 500,1500,3000
 	$(BIN)/memorist bench answers $(foreach file,$(DATA),--data $(file))
+	$(BIN)/memorist bench speed --sizes $(SIZES)
 	$(BIN)/memorist bench scale --sizes $(SIZES)
+
+report: $(READY)  ## every suite on DATASETS (a folder), every recipe, no language model; PEERS=all for others beside
+	mkdir -p build
+	$(BIN)/memorist bench all --data $(DATASETS) --recipe all $(if $(PEERS),--peer $(PEERS)) --limit 40 --workers 2 \
+		--json build/benchmarks.json --html build/benchmarks.html
+	cp build/benchmarks.json docs/results/benchmarks.json
+	$(BIN)/python -m memorist.bench.tables docs/results/benchmarks.json README.md docs/results/*.md
 
 tables: $(READY)  ## tables of the documentation from the results published beside it
 	$(BIN)/python -m memorist.bench.tables README.md docs/results/*.md

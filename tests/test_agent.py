@@ -201,12 +201,14 @@ def test_what_a_web_page_says_changes_only_what_rests_on_pages(opened):
 
 
 def test_an_erased_episode_takes_its_items_along(opened, tmp_path):
-    ana = opened(calling(insert("the quincunx is planted")), calling(insert("other")), calling())
+    ana = opened(calling(insert("the quincunx is planted")), calling(insert("other")))
     (gone,) = ana.add("We planted a quincunx.", at="2025-01-01").ids
     ana.organise()
     ana.add("Other things.", at="2025-01-02")
     ana.organise()
     assert ana.erase(gone).remnants == 0
+    assert items(ana) == {}, "what was written with it in sight goes, too"
+    ana.organise()
     assert list(items(ana).values()) == ["other"]
     for file in tmp_path.iterdir():
         assert b"quincunx" not in file.read_bytes()

@@ -96,7 +96,7 @@ def quality(measured):
 
 class TestSame:
     def test_twice_and_with_two_workers_to_the_last_digit(self, musique):
-        plan = plan_of(musique, reader="extractive")
+        plan = plan_of(musique, recipes=("default", "lexical", "memgas", "facts"), reader="extractive")
         first = quality(run(plan, Journal(None), QUIET))
         assert len(first) > 10
         assert quality(run(plan, Journal(None), QUIET)) == first

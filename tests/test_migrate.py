@@ -38,6 +38,7 @@ def lively(path: Path) -> SQLiteStore:
         act = twins.chance.choice(ACTS)
         act(twins, twins.chance.choice(SCOPES))
     store.attempt("key-1", "once", "digest", START)
+    assert store.finish_erasing()
     return store
 
 

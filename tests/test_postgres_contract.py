@@ -18,12 +18,16 @@ class TestPostgresStore(StoreContract):
     @pytest.fixture
     def make_store(self, server: Server) -> Iterator[Callable[..., PostgresStore]]:
         places: dict[str, str] = {}
+        opened: list[PostgresStore] = []
 
         def make(name: str = "one") -> PostgresStore:
             if name not in places:
                 places[name] = server.fresh()
-            return PostgresStore(places[name])
+            opened.append(PostgresStore(places[name]))
+            return opened[-1]
 
         yield make
+        for store in opened:
+            store.close()
         for place in places.values():
             server.give_back(place)

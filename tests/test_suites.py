@@ -4,8 +4,12 @@ import json
 import random
 from collections import Counter
 
+import numpy as np
 import pytest
 
+from memorist.bench.arc import reader as puzzles
+from memorist.bench.arc.puzzles import Puzzle
+from memorist.bench.listing import APART
 from memorist.bench.rows import Row
 from memorist.bench.suite import Outcome, Source
 from memorist.bench.suites import (
@@ -20,6 +24,8 @@ from memorist.bench.suites import (
     suites_named,
 )
 from memorist.bench.suites.passages import NQ_POOLED, STRATEGYQA
+from memorist.cli import main
+from memorist.cli.app import app
 from memorist.errors import InputError
 from memorist.models.wordpiece import count_tokens
 
@@ -335,9 +341,82 @@ def test_nq_and_strategyqa(tmp_path):
 
 
 def test_what_cannot_be_run_says_why():
-    with pytest.raises(InputError, match="cannot be run: ARC-AGI needs a recipe"):
-        suites_named(["arc"])
+    with pytest.raises(InputError, match="cannot be run: it needs the catalogue"):
+        suites_named(["agentbench recommendation"])
     assert suites_named(["trec", "trec"]) == [SUITES["trec"]]
+
+
+@pytest.mark.parametrize("name", [name for name, suite in SUITES.items() if suite.file])
+@pytest.mark.parametrize("content", ['[{"another": "shape"}]', "no data at all", '{"a": [1]}', ""])
+def test_a_file_of_another_format_is_named(name, content, tmp_path, capsys):
+    (tmp_path / "other.json").write_text(content)
+    assert main(["bench", name, "--data", str(tmp_path / "other.json")]) == 2
+    error = capsys.readouterr().err
+    assert "other.json" in error
+    assert error.count("\n") == 1
+    (tmp_path / "folder").mkdir()
+    assert main(["bench", name, "--data", str(tmp_path / "folder")]) == 2
+    assert "folder" in capsys.readouterr().err
+
+
+def test_no_command_has_the_name_of_a_suite():
+    """A command would hide the suite."""
+    commands = {name for name in app["bench"] if not name.startswith("-")}
+    assert not commands & set(SUITES)
+    assert set(APART) <= commands - {"peers"}
+
+
+GRID, TURNED = [[1, 2], [0, 3]], [[2, 1], [3, 0]]
+
+
+def puzzle(number, shift=0):
+    """Sides are flipped, in colours of its own."""
+    one, other = ([[(cell + shift) % 9 + 1 for cell in row] for row in grid] for grid in (GRID, TURNED))
+    pair = {"input": one, "output": other}
+    return {f"p{number}": {"train": [pair, {"input": [[1, 2]], "output": [[2, 1]]}], "test": [pair]}}
+
+
+class TestArc:
+    @pytest.fixture
+    def dataset(self, tmp_path):
+        found = {id: one for n in range(6) for id, one in puzzle(n, n).items()}
+        found["odd"] = {"train": [{"input": [[1]], "output": [[5, 1, 7]]}], "test": [{"input": [[2]], "output": [[9]]}]}
+        (tmp_path / "arc.json").write_text(json.dumps(found))
+        return SUITES["arc"].load(Source((tmp_path / "arc.json",), seed=1))
+
+    def test_what_plain_search_solved_is_remembered_and_the_rest_is_asked(self, dataset):
+        items = dataset.corpora["solved puzzles"].items
+        assert {item.key for item in items} | {task.id for task in dataset.tasks} <= {
+            *(f"p{n}" for n in range(6)),
+            "odd",
+        }
+        assert not {item.key for item in items} & {task.id for task in dataset.tasks}
+        assert all("flip" in item.text and json.loads(item.label) for item in items)
+        assert all(json.dumps(GRID) not in item.text for item in items)
+
+    def test_the_reader_tries_what_came_back_and_then_searches(self, dataset):
+        task = next(task for task in dataset.tasks if task.id != "odd")
+        item = dataset.corpora["solved puzzles"].items[0]
+        for returned in ([item.label], []):
+            outcome = Outcome((), frozenset(), puzzles.answer(task.meta["puzzle"], returned), True)
+            assert SUITES["arc"].score(task, outcome) == {"solved": 1.0, "attempted": 1.0}
+        wrong = Outcome((), frozenset(), "[[[1]]]", True)
+        assert SUITES["arc"].score(task, wrong)["solved"] == 0
+
+    def test_a_program_is_tried_in_other_colours(self):
+        assert puzzles.without_colours((("flip_sides",), ("recolour", 1, 2))) == (
+            ("flip_sides",),
+            ("recolour", "colour 1", "colour 2"),
+        )
+
+    def test_no_program(self, dataset):
+        odd = Puzzle("odd", [(np.array([[1]], np.int8), np.array([[5, 1, 7]], np.int8))], [])
+        assert puzzles.answer(odd, []) is None
+
+    def test_a_file_of_something_else(self, tmp_path):
+        (tmp_path / "x.json").write_text('{"a": 1}')
+        with pytest.raises(InputError, match="is not a file of ARC puzzles"):
+            SUITES["arc"].load(Source((tmp_path / "x.json",)))
 
 
 def test_every_suite_scores_what_it_shows_first():

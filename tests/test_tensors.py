@@ -1,12 +1,17 @@
 """Memories in other forms than text: made by jobs, used, taken back, and gone with what they came from."""
 
+import io
+import json
 import math
 from datetime import datetime, timezone
 
 import pytest
 import torch
+from rich.console import Console
 
 from memorist import Memory
+from memorist.bench.cubes import Plan, run
+from memorist.cli import main
 from memorist.errors import InputError, ModelMismatch, NotFound, StateError
 from memorist.lifecycle.tensors import Making
 from memorist.neural.continuation import continued
@@ -267,3 +272,48 @@ def test_an_export_takes_them_along(memory, ana, ids, tiny, tmp_path, clean):
         assert there.get(kept.id).payload == kept.payload
         assert there.tensors.prefix(kept.id, model=tiny).positions == kept.meta["tokens"]
         assert other.verify().ok
+
+
+def test_the_bench_measures_what_it_promises(tiny, tmp_path):
+    rows = run(Plan(tiny, steps=2), tmp_path / "cubes.json", Console(file=io.StringIO()))
+    document = json.loads((tmp_path / "cubes.json").read_text())
+    assert (document["suite"], document["seed"], document["steps"]) == ("cubes", 0, 2)
+    found = {row["metric"]: row["value"] for row in document["rows"]}
+    assert len(found) == len(rows) and all(set(row) == {"metric", "value", "unit"} for row in document["rows"])
+    exact = ("", "_joined", "_after_ten_uses", "_read_on_top")
+    assert max(found[f"kv{what}_max_logit_difference"] for what in exact) < 1e-4
+    assert found["kv_answer_is_the_plain_prompts"] == found["base_restored"] == 1
+    assert found["kv_bytes_per_token_half"] < 0.65 * found["kv_bytes_per_token"]
+    assert found["kv_time_to_first_token_ratio"] > 0 < found["lora_source_perplexity_ratio"]
+    assert {"lora_unrelated_perplexity_ratio", "lora_bytes", "lora_seconds"} <= set(found)
+
+
+def test_the_commands(memory, ana, ids, tiny, tmp_path, capsys):
+    def run_command(*tokens):
+        code = main([*tokens, "--user", "ana", "--store", str(tmp_path / "m.db"), "--json"])
+        shown = capsys.readouterr()
+        return code, json.loads(shown.out or shown.err)
+
+    memory.close()
+    with Memory.open(tmp_path / "words.db") as words:  # the command line opens stores with the default embedder
+        there = [words.scope(user="ana").add(text, at=AT).ids[0] for text in SAID]
+    (tmp_path / "m.db").unlink()
+    (tmp_path / "words.db").rename(tmp_path / "m.db")
+    code, made = run_command("cube", "migrate", *there, "--to", "activation", "--model", tiny, "--dtype", "float16")
+    (kept,) = made["cubes"]
+    assert (code, kept["kind"], kept["meta"]["dtype"]) == (0, "activation", "float16")
+    code, said = run_command("cube", "prompt", kept["id"], "--question", "is the key", "--model", tiny, "--tokens", "2")
+    assert (code, said["cubes"], said["positions"]) == (0, [kept["id"]], kept["meta"]["tokens"])
+    code, found = run_command(
+        *("cube", "migrate", "--query", "spare key", "--k", "1", "--to", "parameter", "--model", tiny, "--steps", "1")
+    )
+    assert (code, found["cubes"][0]["kind"], len(found["cubes"][0]["episodes"])) == (0, "parameter", 1)
+    assert run_command("cube", "migrate", kept["id"], "--to", "text")[1]["cubes"][0]["kind"] == "text"
+    assert run_command("cube", "resume") == (0, {"cubes": []})
+    for wrong in (
+        ("--to", "text"),
+        (there[0], "--query", "x", "--to", "text"),
+        (there[0], "--to", "parameter", "--steps", "0"),
+    ):
+        assert run_command("cube", "migrate", *wrong)[0] == 2
+    assert run_command("cube", "migrate", "ep-none", "--to", "activation", "--model", tiny)[0] == 3

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 import sys
 import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from memorist import Memory
+from memorist import MemoristError, Memory
 from memorist.lifecycle.logged import Logged
 from memorist.models.chat import Message, Request
 from memorist.store.connection import Database
@@ -96,6 +98,15 @@ def change(path: str, ack: Ack, seed: int, ids: list[str]) -> None:
             ack([f"did {act}", id])
 
 
+def erase_singly(path: str, ack: Ack, ids: list[str], canaries: list[str]) -> None:
+    """Erase one memory after the other; each is announced before and acknowledged after."""
+    scope = open_memory(path).scope(user="ana")
+    ack("ready")
+    for id, canary in zip(ids, canaries):
+        ack(["will", id, canary])
+        ack(["did", id, canary, scope.erase(id).certificate])
+
+
 def migrate(path: str, ack: Ack, extra: list[str]) -> None:
     """Open a store with more migrations than it has seen."""
     ack("ready")
@@ -143,9 +154,51 @@ def search_and_add(path: str, ack: Ack, queries: list[str]) -> None:
         ack([hit.text for hit in scope.search(query)])
 
 
+def live(path: str, ack: Ack, seed: int) -> None:
+    """Fuse, split, undo, snapshot, roll back and run the schedule, at random, on messages of single words."""
+    memory = open_memory(path)
+    scope = memory.scope(user="ana")
+    scope.schedule.set("decay", enabled=True, options={"half_life_days": 0.000001, "least": 0.5})
+    scope.schedule.set("sleep", options={"duplicates": 1})
+    chance = random.Random(seed)
+    ack("ready")
+    for number in range(10_000):
+        word = f"word{seed}n{number}"
+        scope.add([{"role": "user", "content": f"Here is {word}. There is {word}too."}])
+        ack(["added", word])
+        known = [cube.id for origin in ("source", "composed") for cube in scope.list(origin=origin, limit=8)]
+        chosen = chance.sample(known, min(2, len(known)))
+        what = chance.choice(("fuse", "split", "undo", "compose", "snapshot", "rollback", "decay", "sleep", "expiry"))
+        with suppress(MemoristError):
+            if what in ("fuse", "compose"):
+                getattr(scope.cubes, what)(chosen)
+            elif what == "split":
+                scope.cubes.split(chosen[0])
+            elif what == "undo":
+                scope.undo(chosen[-1])
+            elif what == "snapshot":
+                scope.snapshot(f"s{number}")
+            elif what == "rollback":
+                scope.rollback(chance.choice(scope.snapshots() or [scope.snapshot("first")]).name)
+            else:
+                scope.schedule.run([what])
+
+
 TASKS = {
     task.__name__: task
-    for task in (add_singly, add_in_bulk, change, migrate, add_file, add_numbers, hold, log_replies, search_and_add)
+    for task in (
+        add_singly,
+        add_in_bulk,
+        change,
+        erase_singly,
+        migrate,
+        add_file,
+        add_numbers,
+        hold,
+        log_replies,
+        search_and_add,
+        live,
+    )
 }
 
 

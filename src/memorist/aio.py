@@ -96,6 +96,7 @@ class AsyncScopedMemory:
     retry = of_scope(ScopedMemory.retry)
     cancel = of_scope(ScopedMemory.cancel)
     conflicts = of_scope(ScopedMemory.conflicts)
+    working_set = of_scope(ScopedMemory.working_set)
     snapshot = of_scope(ScopedMemory.snapshot)
     rollback = of_scope(ScopedMemory.rollback)
     snapshots = of_scope(ScopedMemory.snapshots)

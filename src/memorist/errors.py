@@ -5,6 +5,7 @@
     │   └── RecordError           one record of a file cannot be read (names file and line)
     ├── NotFound                  no such cube in this scope
     ├── StateError                the cube is not in a state that allows this
+    ├── NotAllowed                nobody gave you the right to this
     ├── ModelError                a language model, embedder or reranker could not be used; the store is untouched
     │   ├── ModelMissing          it is not configured or not installed (says how to)
     │   ├── ModelUnreachable      no connection, no answer in time, or the answer broke off
@@ -54,6 +55,10 @@ class NotFound(MemoristError, LookupError):
 
 class StateError(MemoristError):
     """The cube's state does not allow the operation."""
+
+
+class NotAllowed(MemoristError):
+    """The subject has no right to this."""
 
 
 class ModelError(MemoristError):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import threading
 import weakref
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
@@ -18,21 +21,38 @@ from memorist.answer.extractive import METHOD as EXTRACTIVE
 from memorist.archive import read_archive, write_archive
 from memorist.cube import SOURCE, Cube, Document, Observation, Scope, Trust, is_unicode, parse_moment, utc
 from memorist.doctor import diagnose
-from memorist.errors import EmbedderMismatch, InputError, ModelMissing, RecordError, StateError, brief
+from memorist.errors import (
+    EmbedderMismatch,
+    InputError,
+    ModelMissing,
+    NotAllowed,
+    RecordError,
+    StateError,
+    StoreError,
+    brief,
+)
 from memorist.lifecycle.agent import AgentTools
 from memorist.lifecycle.browse import Browse
+from memorist.lifecycle.budget import Budget as Spending
 from memorist.lifecycle.composing import embed_composed
 from memorist.lifecycle.cubes import Cubes, ids_of
+from memorist.lifecycle.dossier import document_of
+from memorist.lifecycle.erasing import erase, problems
+from memorist.lifecycle.erasing import read as read_certificate
 from memorist.lifecycle.extracting import Budget, read_episodes
 from memorist.lifecycle.facts import conflicts_of, reopen
 from memorist.lifecycle.ingest import draft_update, ingest
 from memorist.lifecycle.jobs import CHANGED, settle
 from memorist.lifecycle.logged import Logged
+from memorist.lifecycle.movers import Mover
 from memorist.lifecycle.organising import catch_up
 from memorist.lifecycle.reembed import reembed
+from memorist.lifecycle.rights import Rights
+from memorist.lifecycle.schedule import Schedule
 from memorist.lifecycle.tensors import Tensors
 from memorist.lifecycle.time_machine import TimeMachine
 from memorist.lifecycle.usage import Usage
+from memorist.lifecycle.working_set import Recent, working_set
 from memorist.lifecycle.writing import Options, Run, Writing, logged
 from memorist.models.chat import ChatModel
 from memorist.models.embedder import Embedder, Identity
@@ -75,7 +95,8 @@ from memorist.results import (
 )
 from memorist.sources import FileOptions, from_document, from_messages, read, split_long
 from memorist.sources.checked import checked
-from memorist.states import Verb
+from memorist.states import LIVING, Verb
+from memorist.store.governed import Entry, Grant, Right, Sight, Subject
 from memorist.store.opening import is_server, open_store
 from memorist.store.protocol import INDEX, Job, Reembedding, RolledBack, Rows, Searcher, Selection, Snapshot, Store
 from memorist.store.reply_log import Spent, together
@@ -88,6 +109,11 @@ DEFAULT_BUDGET = 1_500
 
 CONVERSATION = "conversation"
 """The session of messages that name none; a silence parts it."""
+
+MOST_SIGHTS = 32
+"""Ways of looking at memories that stay open."""
+
+SIGHTS = threading.Lock()
 
 LONGEST_FILE_NAME = 255
 """In bytes, as file systems have it."""
@@ -119,8 +145,13 @@ class Memory:
         self._recipe_organisers = tuple(make() for make in recipe.organisers)
         self._views = Views(store)
         self._usage = Usage(store)
+        self._recent = Recent()
+        self.movers: list[Mover] = []
+        """What makes other forms of often used memories, when the schedule finds that it pays."""
         weakref.finalize(self, self._usage.close)  # for whoever does not close
         self._recommender = Recommender(store, embedder)
+        self._whole: Memory | None = None
+        self._sights: OrderedDict[Sight, Memory] = OrderedDict()
         writers = tuple(make() for make in recipe.writers)
         self._writing = Writing(store, self._views, self._current, writers, clock, logged(store, clock))
 
@@ -156,6 +187,7 @@ class Memory:
         try:
             embedder = embedder or embedder_of(store.embedder())
             store.bind(embedder.identity)
+            store.finish_erasing()
         except BaseException:
             store.close()
             raise
@@ -210,10 +242,17 @@ class Memory:
         """
         self._store.compact(())
 
-    def verify(self) -> Verification:
-        """Check every page, reference and promise of the store."""
-        problems = tuple(self._store.check())
-        return Verification(not problems, problems)
+    def verify(self, certificate: Mapping[str, Any] | str | Path | None = None) -> Verification:
+        """Check every page, reference and promise of the store; with a certificate, that what it says was erased is
+        gone from the store and from the backups it names as left.
+
+        The certificate is that of an `Erasure`, or its file. Raises InputError for one that is none.
+        """
+        found = list(self._store.check())
+        if certificate is not None:
+            document = certificate_of(certificate)
+            found += problems(document, self._store, lambda path: closing(SQLiteStore(path)))
+        return Verification(not found, tuple(found))
 
     def flush(self) -> None:
         """Write down at once how often cubes were recalled; a moment later it would happen by itself."""
@@ -260,6 +299,8 @@ class Memory:
         organised: Callable[[str, int], None] = lambda name, done: None,
     ) -> str | None:
         """Finish the pending work, and have these organisers catch up."""
+        if self._whole is not None:  # a subject sees what the owner's organisers make
+            return self._whole._settle(scope, organisers)
         try:
             return self._steadily(partial(self._settled, scope, organisers, organised))
         except EmbedderMismatch as error:  # what was added is safe, and waits for the right embedder
@@ -283,6 +324,35 @@ class Memory:
         """What organisers may use on behalf of an owner."""
         return Around(scope, embedder, model, partial(self._views.of, scope), partial(self._store.extracted, scope))
 
+    def _as(self, sight: Sight) -> Memory:
+        """This memory as a sight shows it, with caches of its own."""
+        whole = self._whole or self
+        with SIGHTS:
+            seen = whole._sights.pop(sight, None)
+            if seen is None:
+                store = whole._store.seen(sight)
+                seen = Memory(store, whole._embedder, whole._recipe, whole._clock, whole._model, whole._place)
+                seen._whole = whole
+            whole._sights[sight] = seen
+            while len(whole._sights) > MOST_SIGHTS:
+                whole._sights.popitem(last=False)
+            return seen
+
+    def audit(self, *, after: int = 0, limit: int = 1_000) -> list[Entry]:
+        """Entries of the audit log beyond a place, oldest first, about all owners: for whoever administers the store.
+
+        It says what was done and to whose memory, and holds nothing that was remembered.
+        """
+        return self._store.audit(after, whole("limit", limit), None)
+
+    def audit_problems(self) -> list[str]:
+        """Where the audit log was changed or cut."""
+        return self._store.audit_problems()
+
+    def audit_head(self) -> tuple[int, str]:
+        """Place and hash of the last entry of the audit log. Kept elsewhere, it shows later whether the log was cut."""
+        return self._store.audit_head()
+
     def organise(self, options: Options = Options(), model: ChatModel | None = None) -> Run:
         """Do the work of the recipe's writers for every owner, now; see `ScopedMemory.organise`."""
         return self._organise([scope for scope, _ in self.scopes()], options, model)
@@ -301,7 +371,7 @@ class Memory:
         return self._writing.run(scopes, asked, options)
 
     def work(self, stop: Event, *, every: float = 5.0, options: Options = Options()) -> None:
-        """Do the writers' work as it comes, until `stop` is set; what failed is tried again after a while.
+        """Do the writers' work and the schedules' as it comes, until `stop` is set; what failed is tried again later.
 
         Meant for a thread or a process of its own. `every` is in seconds; `options.cancel` is replaced by `stop`.
         """
@@ -312,6 +382,7 @@ class Memory:
             scopes = [scope for scope, _ in self.scopes()]
             for scope in scopes:
                 self.settle(scope)
+                ScopedMemory(self, scope).schedule.run()
             self._writing.run(scopes, self._model, replace(options, cancel=stop))
             stop.wait(every)
 
@@ -351,6 +422,8 @@ class Memory:
 
     def close(self) -> None:
         """Let go of the file. Closing is never needed for safety."""
+        for seen in self._sights.values():
+            seen.close()
         self._usage.close()
         self._store.close()
 
@@ -364,9 +437,57 @@ class Memory:
 class ScopedMemory:
     """Someone's memory. Made by `Memory.scope`."""
 
-    def __init__(self, memory: Memory, scope: Scope) -> None:
+    def __init__(self, memory: Memory, scope: Scope, subject: Subject | None = None) -> None:
         self._memory = memory
         self.scope = scope
+        self.subject = subject
+        """Who looks at this memory, where that is not its owner."""
+
+    def shared_by(self, user: str, *, agent: str = "", session: str = "") -> ScopedMemory:
+        """Another user's memory, as this one may use it: what they have shared, and nothing else. Every call raises
+        NotAllowed as long as they have shared nothing."""
+        scope = Scope(self.scope.tenant, user, agent, session)
+        if user == self.scope.user:
+            return self._memory.scope(user=user, tenant=scope.tenant, agent=agent, session=session)
+        subject = self.subject or Subject(self.scope.user, self.scope.agent)
+        seen = self._memory._as(Sight(Scope(scope.tenant, scope.user), subject))
+        return ScopedMemory(seen, scope, subject)
+
+    def masked(self) -> ScopedMemory:
+        """The same memory with all that is sensitive masked: for a reader that need not see it, such as a model
+        elsewhere."""
+        sight = Sight(Scope(self.scope.tenant, self.scope.user), self.subject, masked=True)
+        return ScopedMemory(self._memory._as(sight), self.scope, self.subject)
+
+    def all_known(self) -> dict[str, Any]:
+        """All that the store keeps of this user (all agents and sessions), in every form, as JSON data.
+
+        A subject needs the right to administer. Raises NotAllowed.
+        """
+        store, now = self._memory._store, utc(self._memory._clock())
+        store.record("about", self.scope, {})
+        return document_of(self.scope, store.known_of(self.scope), now)
+
+    @property
+    def rights(self) -> Rights:
+        """Who else may use this memory: share, revoke, given, received."""
+        return Rights(self._memory._store, self.scope, self._memory._clock)
+
+    def share(
+        self,
+        with_: str,
+        rights: Sequence[Right] = ("read",),
+        *,
+        agent: str = "",
+        cubes: str | Sequence[str] | None = None,
+    ) -> Grant:
+        """Let another user of the tenant use this scope, or single cubes of it; see `Rights.share`."""
+        return self.rights.share(with_, rights, agent=agent, cubes=cubes)
+
+    @property
+    def _speaker(self) -> str:
+        """Who says what is added here without a speaker."""
+        return self.subject.user if self.subject else self.scope.user
 
     def add(
         self,
@@ -409,7 +530,7 @@ class ScopedMemory:
         if isinstance(what, Path):
             return read(what, format=file.format, columns=file.columns, on_bad=on_bad)
         if isinstance(what, str):
-            speaker = self.scope.user or None
+            speaker = self._speaker or None
             return list(split_long([checked(Observation(what, speaker=speaker, at=said, source=source))]))
         if isinstance(what, Document):
             return [checked(one) for one in from_document(what)]
@@ -429,7 +550,7 @@ class ScopedMemory:
             yield from split_long(checked(one) for one in gathered if isinstance(one, Observation))
             return
         for one in from_messages(gathered, source=source):  # type: ignore[arg-type]
-            yield checked(in_conversation(one, at, self.scope.user))
+            yield checked(in_conversation(one, at, self._speaker))
 
     def extract(
         self,
@@ -490,6 +611,7 @@ class ScopedMemory:
         memory.settle(self.scope)
         found = memory._steadily(partial(self._recalled, (text, query), limits, selection, now))
         memory._usage.record(self.scope, found[1], utc(memory._clock()))
+        memory._recent.record(self.scope, found[1])
         return found
 
     def _recalled(
@@ -730,6 +852,8 @@ class ScopedMemory:
         Raises InputError when the recipe has no writers, ModelMissing without a model. What a model's failure leaves
         undone is in the result, and waits as a job.
         """
+        if self._memory._whole is not None:
+            raise NotAllowed("organising is the owner's to do")
         return self._memory._organise([self.scope], options, model)
 
     def tools(self, *, trust: Trust = "agent") -> AgentTools:
@@ -798,6 +922,28 @@ class ScopedMemory:
         memory._store.move(self.scope, ids_of(id), verb, utc(memory._clock()), (INDEX,))
         memory.settle(self.scope)
 
+    def working_set(self, size: int = 20) -> list[Cube]:
+        """The memories that are likely to be needed next, by the last searches of this scope in this process; most
+        important first, none before the first search. Raises InputError."""
+        memory = self._memory
+        rows = working_set(memory._store, self.scope, memory._recent.of(self.scope), whole("size", size))
+        return [cube for cube in memory._store.cubes(self.scope, rows).values() if cube.state in LIVING]
+
+    @property
+    def schedule(self) -> Schedule:
+        """What is done to this memory by itself, and when: to be read, changed and run."""
+        memory, scope = self._memory, Scope(self.scope.tenant, self.scope.user)
+        whole_memory = ScopedMemory(memory, scope)
+
+        def consolidate(calls: int) -> str:
+            if memory._model is None or not memory._writing.writers or not calls:
+                return memory.settle(scope) or "organised"
+            run = whole_memory.organise(Options(Spending(calls=calls)))
+            return f"{run.done} written, {run.failed} failed, {run.waiting} waiting"
+
+        cubes = whole_memory.cubes
+        return Schedule(memory._store, scope, memory._clock, cubes, consolidate, memory.flush, tuple(memory.movers))
+
     def snapshot(self, name: str) -> Snapshot:
         """Keep this user's memory as it is under a name, to come back to with `rollback`.
 
@@ -827,26 +973,19 @@ class ScopedMemory:
         memory = self._memory
         return TimeMachine(memory._store, self.scope, memory._clock, partial(memory.settle, self.scope))
 
-    def erase(self, id: str | Sequence[str], *, backups: Sequence[str | Path] = ()) -> Erasure:
+    def erase(self, id: str | Sequence[str], *, backups: Sequence[str | Path] = (), certified: bool = False) -> Erasure:
         """Destroy cubes, all their versions and everything derived from them, also in the named backups.
 
-        Returns when their bytes are gone from the files. Raises NotFound before anything is destroyed.
+        Returns when their bytes are gone from the files. Raises NotFound before anything is destroyed, and StoreError
+        when it is to be `certified` and this kind of store gives no certificate.
         """
         memory = self._memory
+        if certified and not memory._store.governs:
+            raise StoreError("erasures of this store have no certificate; nothing was erased; SQLite files have them")
         ids, named = ids_of(id), paths_of(backups)
         with ExitStack() as stack:
-            copies = [stack.enter_context(closing(self._backup(path))) for path in named]
-            erased = memory._store.erase(self.scope, ids, (INDEX,))
-            memory.settle(self.scope)
-            remnants = memory._store.compact(erased.texts)
-            for copy in copies:
-                present = copy.present(self.scope, erased.ids)
-                if present:
-                    copy.erase(self.scope, present, (INDEX,))
-                remnants += copy.compact(erased.texts)
-            known = {path for store in (memory._store, *copies) for path in store.backups()}
-        left = sorted(path for path in known - {path.resolve() for path in named} if path.exists())
-        return Erasure(erased.ids, erased.counts, remnants, tuple(named), tuple(left))
+            copies = {path: stack.enter_context(closing(self._backup(path))) for path in named}
+            return erase(memory._store, self.scope, ids, copies, partial(memory.settle, self.scope))
 
     def list(
         self,
@@ -994,6 +1133,17 @@ def question_of(query: object) -> str:
 def request_of(request: object) -> str:
     """A request as text; unlike a question it may be empty. Raises InputError."""
     return question_of(request) if not isinstance(request, str) or request.strip() else ""
+
+
+def certificate_of(certificate: Mapping[str, Any] | str | Path) -> dict[str, Any]:
+    """A certificate that is sound in itself. Raises InputError."""
+    if isinstance(certificate, Mapping):
+        return read_certificate(json.dumps(certificate, default=str))
+    path = path_of(certificate)
+    try:
+        return read_certificate(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"the certificate {path} cannot be read: {error}") from error
 
 
 def paths_of(paths: Sequence[str | Path]) -> list[Path]:

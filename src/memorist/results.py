@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
-from typing import Literal, TypeVar, get_args, overload
+from typing import Any, Literal, TypeVar, get_args, overload
 
 from memorist.cube import SOURCE, Cube, TimeSpan, Trust
 from memorist.errors import InputError, RecordError, brief
@@ -323,6 +323,7 @@ class Erasure:
 
     `counts` is by kind of record; `remnants` how many erased texts were still found as bytes in the files afterwards
     (0 is the proof). `backups` were cleaned too; `backups_left` are known copies that still hold the episodes.
+    `certificate` says so without any of what was erased: JSON data that `Memory.verify` checks later.
     """
 
     ids: tuple[str, ...]
@@ -330,6 +331,7 @@ class Erasure:
     remnants: int
     backups: tuple[Path, ...]
     backups_left: tuple[Path, ...]
+    certificate: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ neither an extractor nor an embedder is in the times, unless they say so.
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import tempfile
 import time
@@ -22,7 +21,7 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
-from memorist.bench.scale import unit
+from memorist.bench.peers.adapters.serve import peak
 from memorist.bench.synthetic import VOCABULARY, WordSum, vocabulary
 from memorist.cube import Observation
 from memorist.memory import Memory
@@ -186,7 +185,7 @@ def growing(folder: Path, sizes: Sequence[int], console: Console) -> list[Row]:
             graph = memory._views.of(scoped.scope, ORIGIN, FactGraph)
             rows += shape_rows(graph, size)
         rows.append(Row("file_gb", size, path.stat().st_size / 1e9))
-        rows.append(Row("resident_gb_peak", size, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit() / 1e9))
+        rows.append(Row("resident_gb_peak", size, peak() / 1e9))
     return rows
 
 

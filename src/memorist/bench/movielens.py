@@ -1,4 +1,4 @@
-"""`memorist bench movielens`: does `recommend` rank what people will like next above popularity and plain similarity?
+"""`memorist bench recommend`: does `recommend` rank what people will like next above popularity and plain similarity?
 
 The split is by time, for each user: the first four fifths of their ratings are remembered through the front door, the
 rest is the future. What is known in general is counted from ratings, of anyone, before the first future rating of any

@@ -4,6 +4,7 @@ open     the sentences that carry the answer, quoted; or that the memory does no
 choice   the choice nearest to what was returned
 label    the label that the returned examples bear, nearer ones weighing more
 rank     what was returned, as it is
+puzzle   what a search makes of it that begins with the programs of returned puzzles
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from memorist.answer import extractive, reader
+from memorist.bench.arc import reader as puzzles
 from memorist.bench.metrics.texts import best, exact, states, token_f1
 from memorist.bench.rows import mean
 from memorist.bench.suite import Task
@@ -91,6 +93,10 @@ class Extractive:
         if task.kind == "label":
             label = voted(found, labels)
             return label or extractive.UNKNOWN, label is not None
+        if task.kind == "puzzle":
+            programs = [labels[key] for one in found.returned for key in one.keys if key in labels]
+            made = puzzles.answer(task.meta["puzzle"], programs)
+            return made or "", made is not None
         if task.kind == "rank":
             return "\n".join(one.text for one in found.returned), bool(found.returned)
         return self._chosen(task, found), True

@@ -115,12 +115,14 @@ def shown(metric: str, value: float | None) -> str:
     """A number as a table has it."""
     if value is None:
         return ""
-    if metric == "store_bytes":
+    if metric.endswith("_bytes"):
         return f"{value / 1e6:,.1f} MB"
     if metric == "read_cost" or metric == "add_cost":
         return f"${value:,.4f}"
-    if metric in COSTS:
+    if metric in COSTS or metric.endswith("_second"):
         return f"{value:,.0f}" if value >= 100 else f"{value:,.1f}"
+    if "_ms" in metric or "_ratio" in metric:
+        return f"{value:,.0f}" if value >= 100 else f"{value:,.2f}"
     return f"{value:.3f}"
 
 

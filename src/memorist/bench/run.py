@@ -5,10 +5,9 @@ from __future__ import annotations
 import atexit
 import hashlib
 import multiprocessing
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
@@ -17,7 +16,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 import memorist
+from memorist.bench import filling
 from memorist.bench.audit import Audit, audit
+from memorist.bench.filling import Filled
 from memorist.bench.judges import judge_named
 from memorist.bench.peers.known import PREFIX
 from memorist.bench.peers.system import open_peer
@@ -25,7 +26,7 @@ from memorist.bench.readers import READERS, Reader, Reading, check_reader, reade
 from memorist.bench.records import Adding, Journal, Record, Setting
 from memorist.bench.rows import ALL, FAILED, Row, added_rows, rows_of
 from memorist.bench.suite import Corpus, Dataset, Outcome, Source, Suite, Task
-from memorist.bench.system import Added, CannotRun, Found, RecipeSystem, System, kept_by
+from memorist.bench.system import CannotRun, Found, RecipeSystem, System, kept_by
 from memorist.bench.vectors import Remembering
 from memorist.errors import InputError
 from memorist.models.known import DEFAULT, embedder_named
@@ -100,24 +101,20 @@ def measure(plan: Plan, suite: Suite, source: Source, journal: Journal, progress
     records: list[Record] = []
     rows: list[Row] = []
     failed: dict[str, str] = {}
-    filled: dict[object, Filled] = {}
-    with ExitStack() as folders:
-        for system in plan.systems:
-            settings = settings_of(plan, suite, system, source.seed, dataset.digest)
-            if any(journal.get(setting.key(task.id)) is None for setting in settings for task in dataset.tasks):
-                kept = plan.keeps(system)
-                try:
-                    if kept not in filled:
-                        folder = Path(folders.enter_context(tempfile.TemporaryDirectory(prefix="memorist-bench-")))
-                        filled[kept] = fill(plan, suite, dataset, system, folder, progress)
-                    ask(plan, suite, dataset, settings, filled[kept], journal, progress)
-                except CannotRun as error:
-                    failed[system] = str(error)
-                    rows.append(Row(suite.name, system, FAILED, 0, ALL, 1.0, len(dataset.tasks)))
-                    continue
-            adding = journal.adding(settings[0].key())
+    settings = {system: settings_of(plan, suite, system, source.seed, dataset.digest) for system in plan.systems}
+    asking = [system for system, some in settings.items() if missing(dataset, some, journal)]
+    with stores(plan, suite, dataset, asking, progress) as filled:
+        for system, some in settings.items():
+            try:
+                if system in asking:
+                    ask(plan, suite, dataset, some, filled(system), journal, progress)
+            except CannotRun as error:
+                failed[system] = str(error)
+                rows.append(Row(suite.name, system, FAILED, 0, ALL, 1.0, len(dataset.tasks)))
+                continue
+            adding = journal.adding(some[0].key())
             rows += added_rows(suite.name, system, adding, dataset.items) if adding else []
-            records += [found for one in settings for task in dataset.tasks if (found := journal.get(one.key(task.id)))]
+            records += [found for one in some for task in dataset.tasks if (found := journal.get(one.key(task.id)))]
     records += references(suite, dataset, source.seed)
     results = rows_of(records)
     return Measured(suite, dataset, tuple(records), (*results, *suite.totals(results), *rows), failed)
@@ -146,20 +143,37 @@ def settings_of(plan: Plan, suite: Suite, system: str, seed: int, data: str) -> 
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class Filled:
-    """A folder in which a suite's corpora are remembered, and what that took."""
-
-    folder: Path
-    added: Added
+def missing(dataset: Dataset, settings: Sequence[Setting], journal: Journal) -> list[tuple[Setting, Task]]:
+    """The questions that the journal does not hold yet."""
+    return [(one, task) for one in settings for task in dataset.tasks if journal.get(one.key(task.id)) is None]
 
 
-def fill(plan: Plan, suite: Suite, dataset: Dataset, name: str, folder: Path, progress: Progress) -> Filled:
-    """Add the corpora to a system over a folder."""
-    adding = task_of(progress, f"{suite.name}: {name} adds", dataset.items)
-    with closing(plan.opening(name, folder, plan.embedder)) as system, adding as bar:
-        added = system.add(list(dataset.corpora.values()), counted(progress, bar, dataset.items))
-    return Filled(folder, added)
+@contextmanager
+def stores(
+    plan: Plan, suite: Suite, dataset: Dataset, systems: Sequence[str], progress: Progress
+) -> Iterator[Callable[[str], Filled]]:
+    """Filled stores, by the systems that are asked over them; a call raises CannotRun where there is none."""
+    openings: dict[object, filling.Opening] = {}
+    for system in systems:
+        openings.setdefault(plan.keeps(system), partial(open_at, plan.opening, system, plan.embedder))
+    corpora = list(dataset.corpora.values())
+    with (
+        task_of(progress, f"{suite.name}: adding", dataset.items) as bar,
+        filling.filled(openings, corpora, plan.workers, counted(progress, bar, dataset.items)) as made,
+    ):
+
+        def of(system: str) -> Filled:
+            found = made[plan.keeps(system)]
+            if isinstance(found, CannotRun):
+                raise found
+            return found
+
+        yield of
+
+
+def open_at(opening: Callable[[str, Path, str], System], system: str, embedder: str, folder: Path) -> System:
+    """A system over a folder, which comes last here, so that the rest can be bound."""
+    return opening(system, folder, embedder)
 
 
 def ask(
@@ -175,11 +189,11 @@ def ask(
     first, added = settings[0], filled.added
     journal.add([Adding(first.key(), added.seconds, added.embedding, added.bytes)])
     make = partial(plan.opening, first.system, filled.folder, plan.embedder)
-    missing = [(one, task) for one in settings for task in dataset.tasks if journal.get(one.key(task.id)) is None]
+    jobs = missing(dataset, settings, journal)
     open_asker = partial(Asker, make, suite.score, first.reader, plan.judge, plan.embedder)
     chunk = CHUNK if first.reader in READERS and plan.judge is None else 1  # a model's words are on disk at once
-    with task_of(progress, f"{suite.name}: {first.system} answers", len(missing)) as bar:
-        for records in spread(open_asker, parts_of_jobs(dataset.corpora, missing, chunk), plan.workers):
+    with task_of(progress, f"{suite.name}: {first.system} answers", len(jobs)) as bar:
+        for records in spread(open_asker, parts_of_jobs(dataset.corpora, jobs, chunk), plan.workers):
             journal.add(records)
             progress.advance(bar, len(records))
 

@@ -1,14 +1,13 @@
-"""`memorist bench scale`: what adding, opening and searching cost as a memory grows.
+"""`memorist bench scale`: where a search's time goes as a memory grows, and what our own indexes are worth.
 
-Speeds are ratios or differences within one run, as machines and their moods differ. Quality is not measured here.
+The stages of the default recipe, a small scope in a large file, the scan of sign bits against exact search, and our
+lexical index against SQLite's. What a system costs as a whole is measured by `memorist bench speed`.
 """
 
 from __future__ import annotations
 
 import json
 import multiprocessing
-import resource
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -21,23 +20,19 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from memorist.bench.data import SHIPPED, located
 from memorist.bench.fts5 import LIMIT, FullText
 from memorist.bench.synthetic import WordSum, texts, turns
 from memorist.memory import Memory
 from memorist.models.embedder import Embedder
-from memorist.models.minilm import MiniLM
 from memorist.recall.pool import Limits, Pool, Query, Stage
 from memorist.recipes import RECIPES
 from memorist.store.protocol import Searcher, Selection
 from memorist.store.terms import query_terms
-from memorist.text import indexed
 
 QUERIES = 60
 NEIGHBOURS = 10
 EXACT_QUERIES = 20
 SMALL_SCOPE = 1_000
-ROUNDS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +46,12 @@ class Row:
 
 def run(sizes: Sequence[int], out: Path | None, console: Console) -> list[Row]:
     """Measure every size in a process of its own, print a table, and write the rows as JSON to `out`."""
-    rows = adding(console)
+    rows: list[Row] = []
     for size in sizes:
         console.print(f"{size:,} turns …", highlight=False)
         with tempfile.TemporaryDirectory(prefix="memorist-bench-") as folder:
             path = Path(folder) / "scale.db"
-            rows += child(fill, path, size)
+            fill(path, size)
             rows += child(measure, path, size)
             rows += child(compare_lexical, path, size)
     show(rows, sizes, console)
@@ -72,70 +67,27 @@ def child(work: Callable[[Path, int], list[Row]], path: Path, size: int) -> list
         return pool.apply(work, (path, size))
 
 
-def adding(console: Console) -> list[Row]:
-    """Turns a second of `add` with the default embedder, also over those of the bare embedder on the same texts, in
-    turns; medians of ROUNDS."""
-    embedder = MiniLM()
-    embedder.embed(["warm up"])
-    ratios, speeds = [], []
-    for _ in range(ROUNDS):
-        with (
-            tempfile.TemporaryDirectory(prefix="memorist-bench-") as folder,
-            Memory.open(Path(folder) / "add.db", embedder=embedder) as memory,
-        ):
-            scoped = memory.scope(user="bench")
-            begin = time.perf_counter()
-            for name in SHIPPED:
-                scoped.add(located(name))
-            added = time.perf_counter() - begin
-            cubes = scoped.list(limit=10_000)
-        lines = [indexed(cube.speaker, cube.text, cube.at) for cube in cubes]
-        begin = time.perf_counter()
-        embedder.embed(lines)
-        ratios.append((time.perf_counter() - begin) / added)
-        speeds.append(len(cubes) / added)
-    ratio, speed = float(np.median(ratios)), float(np.median(speeds))
-    console.print(f"add takes {speed:.0f} turns a second, {ratio:.2f} of the embedder's own speed", highlight=False)
-    return [Row("add_to_embed_ratio", 0, ratio), Row("add_per_second_with_embedder", 0, speed)]
-
-
-def fill(path: Path, size: int) -> list[Row]:
+def fill(path: Path, size: int) -> None:
     """A store with one large scope and a small one."""
-    begin = time.perf_counter()
     with Memory.open(path, embedder=WordSum()) as memory:
         memory.scope(user="small").add(list(turns(SMALL_SCOPE, 1)))
         stream = turns(size, 2)
         while batch := list(islice(stream, 20_000)):
             memory.scope(user="large").add(batch)
-    return [Row("add_per_second", size, size / (time.perf_counter() - begin))]
 
 
 def measure(path: Path, size: int) -> list[Row]:
-    """Opening, the first search, further searches, memory, and agreement with exact search."""
+    """Searches beyond embedding the question in both scopes, each stage, and agreement with exact search."""
     embedder = WordSum()
-    begin = time.perf_counter()
-    memory = Memory.open(path, embedder=embedder)
-    opened = time.perf_counter()
-    large = memory.scope(user="large")
-    large.search("warm up")
-    first = time.perf_counter()
     questions = [" ".join(text.split()[:8]) for text in texts(QUERIES, 3)]
     embed = median_ms(lambda text: embedder.embed([text]), questions)
-    searches = times_ms(large.search, questions)
-    rows = [
-        Row("open_seconds", size, opened - begin),
-        Row("first_search_seconds", size, first - opened),
-        Row("search_over_embed_ms_p50", size, float(np.median(searches)) - embed),
-        Row("search_over_embed_ms_p95", size, float(np.percentile(searches, 95)) - embed),
-        Row("search_k10_over_embed_ms_p50", size, median_ms(lambda text: large.search(text, k=10), questions) - embed),
-    ]
-    small = memory.scope(user="small")
-    rows.append(Row("small_scope_over_embed_ms_p50", size, median_ms(small.search, questions) - embed))
-    rows += profile(memory, questions, size)
-    rows.append(Row("resident_gb_peak", size, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit() / 1e9))
-    rows.append(Row("dense_recall_at_10", size, agreement(memory, embedder, questions[:EXACT_QUERIES])))
-    rows.append(Row("file_gb", size, path.stat().st_size / 1e9))
-    memory.close()
+    with Memory.open(path, embedder=embedder) as memory:
+        rows = [
+            Row(f"{name}_scope_over_embed_ms_p50", size, median_ms(memory.scope(user=name).search, questions) - embed)
+            for name in ("large", "small")
+        ]
+        rows += profile(memory, questions, size)
+        rows.append(Row("dense_recall_at_10", size, agreement(memory, embedder, questions[:EXACT_QUERIES])))
     return rows
 
 
@@ -161,25 +113,15 @@ def lexical(searcher: Searcher, question: str) -> object:
     return searcher.lexical(query_terms(question), LIMIT)
 
 
-def unit() -> int:
-    """Bytes in what the system counts memory by."""
-    return 1 if sys.platform == "darwin" else 1024
-
-
 def median_ms(call: Callable[[str], object], questions: Sequence[str]) -> float:
-    """Median milliseconds of a call."""
-    return float(np.median(times_ms(call, questions)))
-
-
-def times_ms(call: Callable[[str], object], questions: Sequence[str]) -> list[float]:
-    """Milliseconds of each call, after a warm-up."""
+    """Median milliseconds of a call, after a warm-up."""
     call(questions[0])
     spent = []
     for question in questions:
         begin = time.perf_counter()
         call(question)
         spent.append(1000 * (time.perf_counter() - begin))
-    return spent
+    return float(np.median(spent))
 
 
 def profile(memory: Memory, questions: Sequence[str], size: int) -> list[Row]:
@@ -231,7 +173,7 @@ def agreement(memory: Memory, embedder: Embedder, questions: Sequence[str]) -> f
 
 def show(rows: Sequence[Row], sizes: Sequence[int], console: Console) -> None:
     """A table: a line for each metric."""
-    table = Table(title="cost by number of turns in the scope")
+    table = Table(title="milliseconds by number of turns in the scope")
     table.add_column("metric")
     for size in sizes:
         table.add_column(f"{size:,}", justify="right")

@@ -21,8 +21,9 @@ from memorist.cube import Role
 from memorist.errors import InputError
 from memorist.recall.pool import Limits
 
-Kind = Literal["open", "choice", "label", "rank"]
-"""What is asked for: a text, one of `choices`, the label that like items bear, or a ranking of items."""
+Kind = Literal["open", "choice", "label", "rank", "puzzle"]
+"""What is asked for: a text, one of `choices`, the label that like items bear, a ranking of items, or the outputs of
+an ARC puzzle, whose earlier ones bear their programs as labels."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,11 @@ class RecipeSystem:
         self._openie = openie
         self._path = folder / "memory.db"
         self._now = WHEN
+        known = recipe_named(recipe)
+        if known.writers and not known.organisers:
+            raise CannotRun(
+                "what it adds is written by a language model, which is not run here: memorist bench writing"
+            )
         try:
             self._memory = Memory.open(self._path, embedder=self.embedder, recipe=recipe, clock=lambda: self._now)
         except ModelMissing as error:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from memorist.bench.report import shown, write_json
-from memorist.bench.rows import ALL
+from memorist.bench.rows import ALL, FAILED
 from memorist.errors import InputError
 
 MARK = re.compile(
@@ -55,7 +55,7 @@ def results(page: Path, name: str) -> Mapping[str, Any]:
 def table(mark: re.Match[str], document: Mapping[str, Any]) -> str:
     """The table that a mark asks for."""
     rows = [row for row in document["rows"] if row["suite"] == mark["suite"]]
-    listed = list(dict.fromkeys(row["recipe"] for row in rows))
+    listed = list(dict.fromkeys(row["recipe"] for row in rows if row["metric"] != FAILED))
     recipes = listed if mark["recipes"] == ALL else [name.strip() for name in mark["recipes"].split(",")]
     metrics = mark["metrics"].split(",")
     if mark["kind"] == "metric":

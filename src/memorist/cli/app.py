@@ -7,7 +7,24 @@ from collections.abc import Callable, Mapping
 from cyclopts import App, Group, Parameter
 
 from memorist import __version__
-from memorist.cli import bench, compose, cube, data, graph, migrate, models, organise, peers, read, serve, store, write
+from memorist.cli import (
+    bench,
+    compose,
+    cube,
+    data,
+    governance,
+    graph,
+    migrate,
+    models,
+    organise,
+    peers,
+    read,
+    schedule,
+    serve,
+    speed,
+    store,
+    write,
+)
 
 HELP = """A memory for language models that keeps learning: one file, no server, no key.
 
@@ -16,7 +33,7 @@ memorist add --text "I moved to Lisbon in May." --user ana
 memorist ask "Where does Ana live?" --user ana
 """
 
-EXIT_CODES = """Exit codes: 0 ok, 1 ask does not know or verify, doctor, erase found problems,
+EXIT_CODES = """Exit codes: 0 ok, 1 ask does not know or verify, audit, doctor, erase found problems,
 2 wrong usage or input, 3 no such memory or not in a state for this, 4 the store
 cannot be used, 70 a bug, 130 interrupted or declined."""
 
@@ -43,7 +60,7 @@ GROUPS: Mapping[str, Mapping[str, App | Callable[..., int]]] = {
     },
     "Associate": {"graph": graph.graph, "extract": graph.extract},
     "Change": {"update": write.update, "forget": write.forget, "restore": write.restore, "erase": write.erase},
-    "The life of cubes": {"cube": cube.cube},
+    "The life of cubes": {"cube": cube.cube, "schedule": schedule.schedule},
     "The store": {
         "export": store.export,
         "import": store.import_,
@@ -55,6 +72,7 @@ GROUPS: Mapping[str, Mapping[str, App | Callable[..., int]]] = {
         "doctor": store.doctor,
         "scopes": store.scopes,
     },
+    "Govern": {"rights": governance.rights, "audit": governance.audit, "about": governance.about},
     "Serve": {"serve": serve.serve, "mcp": serve.mcp, "keys": serve.keys},
     "What a model writes": {
         "organise": organise.organise,
@@ -69,6 +87,7 @@ GROUPS: Mapping[str, Mapping[str, App | Callable[..., int]]] = {
 }
 
 bench.bench.command(peers.peers)
+bench.bench.command(speed.speed)
 
 for composing in compose.COMMANDS:
     cube.cube.command(composing)

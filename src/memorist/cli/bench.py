@@ -287,7 +287,7 @@ def order(
 
 @bench.command
 def scale(*, sizes: str = "10000,100000", out: Out = None, debug: Debug = False) -> int:
-    """Measure the time to add and search in stores of these sizes.
+    """Measure where a search's time goes in stores of these sizes, and our indexes against others.
 
     For example:
 
@@ -457,6 +457,33 @@ def notes(*, data: Data, out: Out = None, debug: Debug = False) -> int:
 
 
 @bench.command
+def scheduler(*, data: Data, seed: int = 0, out: Out = None, debug: Debug = False) -> int:
+    """Measure whether the working set holds what the next question needs.
+
+    It is compared with LRU and FIFO of the same size, on questions that stay with
+    a topic for a while.
+
+    For example:
+
+        memorist bench scheduler --data locomo.json
+
+    Parameters
+    ----------
+    data
+        Files in LoCoMo's format.
+    seed
+        For the order of the questions.
+    out
+        Write the numbers to this file, too.
+    """
+    writable(out)
+    from memorist.bench.scheduler import run
+
+    run(data, seed, out, console())
+    return OK
+
+
+@bench.command
 def writing(*, model: Model = None, recipes: Annotated[str, Parameter(name="--recipe")] = "facts,a-mem,mem-alpha",
             out: Out = None, debug: Debug = False) -> int:  # fmt: skip
     """Measure what a language model writes into memory, on a small conversation.
@@ -577,7 +604,7 @@ def writable(out: Path | None, option: str = "--json") -> None:
 
 
 @bench.command
-def movielens(
+def recommend(
     *,
     data: Path,
     limit: int | None = None,
@@ -591,7 +618,7 @@ def movielens(
 
     For example:
 
-        memorist bench movielens --data ml-latest-small --limit 50
+        memorist bench recommend --data ml-latest-small --limit 50
 
     Parameters
     ----------
@@ -617,7 +644,7 @@ def movielens(
 
 
 @bench.command
-def arc(
+def concepts(
     *, data: Path | None = None, budget: int = 6000, orders: str = "1,2,3", limit: int | None = None, out: Out = None,
     debug: Debug = False,
 ) -> int:  # fmt: skip
@@ -625,7 +652,7 @@ def arc(
 
     For example:
 
-        memorist bench arc --budget 6000 --orders 1
+        memorist bench concepts --budget 6000 --orders 1
 
     Parameters
     ----------

@@ -145,15 +145,22 @@ def show_run(run: Run) -> None:
 
 
 @jobs.default
-def list_(*, options: ScopeOptions = ScopeOptions()) -> int:
+def list_(*, dead: bool = False, options: ScopeOptions = ScopeOptions()) -> int:
     """Show the jobs that wait, oldest first.
 
     For example:
 
         memorist jobs --user ana
+
+        memorist jobs --dead --user ana
+
+    Parameters
+    ----------
+    dead
+        Only those that were given up after several faults; see: memorist jobs retry.
     """
     with options.scoped() as memory:
-        found = memory.jobs()
+        found = [job for job in memory.jobs() if job.dead or not dead]
     if options.json:
         emit({"jobs": [document_of(job) for job in found]})
         return OK

@@ -109,7 +109,7 @@ def not_installed(error: ImportError) -> InputError:
 
 @keys.command
 def create(
-    *, tenant: str = "", user: str = "", agent: str = "", name: str = "", rights: str = "read,write,erase",
+    *, tenant: str = "", user: str = "", agent: str = "", name: str = "", rights: str = "read,write,erase,reveal",
     rate: int = 0, options: StoreOptions = StoreOptions(),
 ) -> int:  # fmt: skip
     """Make a key. Its secret is shown once and kept nowhere.
@@ -129,7 +129,8 @@ def create(
     name
         What it is for, for your own eyes.
     rights
-        Of read, write, erase (default: all).
+        Of read, write, erase, reveal (default: all). Without reveal, what is
+        sensitive is masked.
     rate
         Requests a minute (default: any number).
     """

@@ -166,17 +166,24 @@ def told(going: Reembedding | None) -> str:
     return f"Re-embedding with {name}, begun {going.began:%d %B %Y %H:%M} UTC: {going.done} of {going.total} vectors."
 
 
-def verify(*, options: StoreOptions = StoreOptions()) -> int:
-    """Check every page and reference of the store.
+def verify(*, certificate: str | None = None, options: StoreOptions = StoreOptions()) -> int:
+    """Check every page and reference of the store, and what should be gone.
 
     Exit code 1 when something is wrong.
 
     For example:
 
         memorist verify
+
+        memorist verify --certificate erased.json
+
+    Parameters
+    ----------
+    certificate
+        Of an erasure: check that nothing of it is in the store, nor in the backups that it names.
     """
     with options.opened() as memory:
-        found = memory.verify()
+        found = memory.verify(certificate)
     if options.json:
         emit(found)
     elif found.ok:

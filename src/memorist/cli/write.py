@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +16,7 @@ from cyclopts import Parameter
 from memorist.cli import NEGATIVE, OK
 from memorist.cli.inputs import Input, inputs
 from memorist.cli.options import ScopeOptions, pairs
-from memorist.cli.render import console, emit, plain, show_erasure, show_receipt
+from memorist.cli.render import console, data_of, emit, plain, show_erasure, show_receipt
 from memorist.cli.report import Declined
 from memorist.errors import InputError
 from memorist.sources import FileOptions
@@ -204,6 +205,7 @@ def for_each(id: Sequence[str], options: ScopeOptions, done: str, act: Callable[
 def erase(
     *id: Ids,
     backup: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = (),
+    certificate: str | None = None,
     yes: bool = False,
     options: ScopeOptions = ScopeOptions(),
 ) -> int:
@@ -216,7 +218,7 @@ def erase(
 
         memorist erase "$ID" --user ana --yes
 
-        memorist erase "$ID" --user ana --backup monday.db --yes
+        memorist erase "$ID" --user ana --backup monday.db --certificate erased.json --yes
 
     Parameters
     ----------
@@ -224,20 +226,37 @@ def erase(
         The memories to destroy.
     backup
         Backups to erase them from as well.
+    certificate
+        A new file for what was removed, without any of it; memorist verify checks it.
     yes
         Do not ask.
     """
     with options.scoped() as memory:
         if not yes:
             confirm(memory, id, options.json)
-        erasure = memory.erase(id, backups=backup)
+        told = new_file(certificate) if certificate else None
+        erasure = memory.erase(id, backups=backup, certified=bool(told))
+    if told:
+        told.write_text(json.dumps(data_of(erasure.certificate), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     emit(erasure) if options.json else show_erasure(console(), erasure)
     return NEGATIVE if erasure.remnants else OK
 
 
-def confirm(memory: ScopedMemory, id: Sequence[str], json: bool) -> None:
+def new_file(name: str) -> Path:
+    """A file that was made now, empty. Raises InputError when it cannot be; nothing was erased then."""
+    from memorist.memory import path_of
+
+    path = path_of(name)
+    try:
+        path.touch(exist_ok=False)
+    except OSError as error:
+        raise InputError(f"{path} cannot be made: {error.strerror}; name a new file. Nothing was erased") from error
+    return path
+
+
+def confirm(memory: ScopedMemory, id: Sequence[str], asked_json: bool) -> None:
     """Ask on the terminal. Raises Declined, or InputError when nobody can be asked."""
-    if json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if asked_json or not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise InputError("erase cannot be undone; add --yes to do it without being asked")
     for one in id:
         print(f"  {one}  {plain(memory.get(one).text):.60}", file=sys.stderr)

@@ -22,7 +22,7 @@ from memorist.organise.protocol import Desk, Written
 from memorist.organise.quoting import pieces, quoted
 from memorist.organise.windows import TRUST_ORDER
 from memorist.results import FULL_TRUST
-from memorist.store.protocol import Derived, Kept, Organised, Stretch, Turn
+from memorist.store.protocol import SAW, Derived, Kept, Link, Organised, Stretch, Turn
 from memorist.store.texts import Texts
 from memorist.text import shown
 
@@ -55,6 +55,7 @@ class AgentWriter:
         for place, piece in enumerate(ordered):
             chunk, _ = quoted(piece)
             memory = shelf.memory(min((turn.trust for turn in piece), key=TRUST_ORDER.index))
+            seen = shelf.shown(memory, chunk)
             reply = desk.chat(request_of(memory, chunk, desk.model), shelf.rows_of(memory, chunk, piece))
             if isinstance(reply, ModelError):
                 fault = reply
@@ -64,7 +65,7 @@ class AgentWriter:
                 left += [turn.row for turn in piece]
                 continue
             applied(memory, reply.calls)
-            shelf.put(memory.edits, piece, desk.model.name)
+            shelf.put(memory.edits, piece, desk.model.name, seen)
         reason = None if fault is None else f"{type(fault).__name__}: {fault}"
         return Written(Organised(tuple(shelf.written)), tuple(left), reason, fault)
 
@@ -100,6 +101,8 @@ class Entry:
     at: datetime
     valid_from: datetime
     recorded_at: datetime
+    saw: tuple[str, ...] = ()
+    """The cubes that a model was shown when it wrote this."""
 
 
 class Shelf:
@@ -124,7 +127,10 @@ class Shelf:
             handle = cube.id if self._by_id else cube.meta["handle"]
             rows, trust = tuple(cube.members.tolist()), cube.meta["source_trust"]
             clock = cube.at, cube.valid_from, cube.recorded_at
-            self._entries[handle] = Entry(cube.id, handle, kind, cube.text, cube.meta["number"], rows, trust, *clock)
+            saw = tuple(cube.meta.get("saw", ()))
+            self._entries[handle] = Entry(
+                cube.id, handle, kind, cube.text, cube.meta["number"], rows, trust, *clock, saw
+            )
 
     def unseen(self, turns: Sequence[Turn]) -> list[Turn]:
         """The turns that no item rests on yet."""
@@ -151,20 +157,27 @@ class Shelf:
 
     def rows_of(self, memory: ToolMemory, chunk: str, piece: Sequence[Turn]) -> tuple[int, ...]:
         """The cubes that a request shows: the piece, the core, and the items of both lists."""
-        shown_handles = {id for _, items, _ in sections(memory, chunk, SHOWN) for id, _ in items}
         rows = {turn.row for turn in piece}
-        for entry in self._entries.values():
-            if entry.kind == CORE or entry.handle in shown_handles:
-                rows.update(entry.rows)
+        for entry in self._shown(memory, chunk):
+            rows.update(entry.rows)
         return tuple(sorted(rows))
 
-    def put(self, edits: Sequence[Edit], piece: Sequence[Turn], by: str) -> None:
-        """The edits as cubes that rest on the piece, too."""
+    def shown(self, memory: ToolMemory, chunk: str) -> tuple[str, ...]:
+        """The items that a request shows, by the ids of their cubes."""
+        return tuple(sorted(entry.cube for entry in self._shown(memory, chunk)))
+
+    def _shown(self, memory: ToolMemory, chunk: str) -> list[Entry]:
+        handles = {id for _, items, _ in sections(memory, chunk, SHOWN) for id, _ in items}
+        return [entry for entry in self._entries.values() if entry.kind == CORE or entry.handle in handles]
+
+    def put(self, edits: Sequence[Edit], piece: Sequence[Turn], by: str, saw: Sequence[str] = ()) -> None:
+        """The edits as cubes that rest on the piece, too; `saw` are the cubes that whoever made them was shown."""
         for edit in edits:
             core = next((entry.handle for entry in self._entries.values() if entry.kind == CORE), "core")
             handle = core if edit.kind == CORE else edit.id
             old = self._entries.get(handle)
             entry = entry_of(edit, handle, old, piece)
+            entry = replace(entry, saw=tuple(sorted({*(old.saw if old else ()), *saw} - {entry.cube})))
             draft = self._draft(entry, edit, piece, by)
             self.written.append(draft)
             if edit.what == "delete":
@@ -199,9 +212,11 @@ class Shelf:
                 "handle": "core" if entry.kind == CORE else f"{entry.kind[0]}{entry.number}",
                 "source_trust": entry.trust,
                 "by": by or "agent",
+                "saw": list(entry.saw),
                 **({"closed_by": piece[0].id} if closed else {"cause": piece[0].id}),
             },
             vector=np.asarray(vector, np.float32),
+            links=tuple(Link(id, SAW) for id in entry.saw),
             versioned=not closed,
         )
 

@@ -26,7 +26,7 @@ from memorist.models.wordpiece import count_tokens
 from memorist.organise.protocol import Call, Desk, Task, Written
 from memorist.organise.quoting import clean, in_quotes
 from memorist.organise.windows import TRUST_ORDER
-from memorist.store.protocol import Derived, Kept, Link, Organised, Stretch, Turn
+from memorist.store.protocol import SAW, Derived, Kept, Link, Organised, Stretch, Turn
 from memorist.store.terms import query_terms, words
 from memorist.store.terms import stems as stems_of
 from memorist.store.texts import Texts
@@ -72,7 +72,8 @@ WRITE = Task("notes", Annotation, 900)
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A note as it is worked on. `trust` is that of its episode; `cause` is the episode that made it what it is."""
+    """A note as it is worked on. `trust` is that of its episode; `cause` is the episode that made it what it is,
+    `saw` the notes that the model was shown when it wrote it."""
 
     id: str
     content: str
@@ -80,6 +81,7 @@ class Note:
     keywords: tuple[str, ...]
     tags: tuple[str, ...]
     links: tuple[str, ...]
+    saw: tuple[str, ...]
     rows: tuple[int, ...]
     trust: Trust
     by: str
@@ -189,6 +191,7 @@ def call_of(turn: Turn, handles: Mapping[str, Note]) -> Call[Annotation]:
 def evolved(turn: Turn, reply: Annotation, handles: Mapping[str, Note], by: str) -> Iterable[Note]:
     """The new note, then the earlier ones that it changes. Handles that were not given out count for nothing."""
     links = dict.fromkeys(handles[one].id for one in reply.links if one in handles)
+    saw = {note.id for note in handles.values()}
     yield Note(
         id=note_id(turn),
         content=shown(turn.speaker, turn.text),
@@ -196,6 +199,7 @@ def evolved(turn: Turn, reply: Annotation, handles: Mapping[str, Note], by: str)
         keywords=distinct(reply.keywords),
         tags=distinct(reply.tags),
         links=tuple(links),
+        saw=tuple(sorted(saw)),
         by=by,
         rows=(turn.row,),
         trust=turn.trust,
@@ -217,6 +221,7 @@ def evolved(turn: Turn, reply: Annotation, handles: Mapping[str, Note], by: str)
                 note,
                 context=context,
                 tags=tags,
+                saw=tuple(sorted({*note.saw, *saw, note_id(turn)} - {note.id})),
                 by=by,
                 rows=(*note.rows, *({turn.row} - set(note.rows))),
                 cause=turn.id,
@@ -245,6 +250,7 @@ def cube_of(note: Note) -> Derived:
         "keywords": list(note.keywords),
         "tags": list(note.tags),
         "links": list(note.links),
+        "saw": list(note.saw),
         "by": note.by,
         "cause": note.cause,
         "content": note.content,
@@ -263,7 +269,7 @@ def cube_of(note: Note) -> Derived:
         tokens=count_tokens([shown(None, note.text)])[0],
         meta=meta,
         vector=note.vector,
-        links=tuple(Link(id, RELATED) for id in note.links),
+        links=(*(Link(id, RELATED) for id in note.links), *(Link(id, SAW) for id in note.saw)),
         recorded_at=note.recorded_at,
         versioned=True,
     )
@@ -279,6 +285,7 @@ def note_of(cube: Kept) -> Note:
         keywords=tuple(meta["keywords"]),
         tags=tuple(meta["tags"]),
         links=tuple(meta["links"]),
+        saw=tuple(meta.get("saw", ())),  # notes of older stores do not tell
         rows=tuple(cube.members.tolist()),
         trust=meta["source_trust"],
         by=meta["by"],

@@ -14,6 +14,7 @@ from memorist.memory import Memory, ScopedMemory
 from memorist.serve.keys import RIGHTS, hashed
 from memorist.serve.local import check_local
 from memorist.serve.problems import Refused
+from memorist.store.audit import ACTOR
 from memorist.store.protocol import Key
 
 bearer = HTTPBearer(auto_error=False, description="An API key, made by: memorist keys create")
@@ -31,11 +32,21 @@ class Caller:
     rate: int
 
     def scoped(self, memory: Memory, user: str, agent: str, session: str) -> ScopedMemory:
-        """The memory that is asked for. Raises Refused when the key is bound to another user or agent."""
-        for what, bound, asked in (("user", self.user, user), ("agent", self.agent, agent)):
-            if bound and asked and asked != bound:
-                raise Refused(403, "wrong-scope", f"this key is bound to one {what}, which is not the one asked for")
-        return memory.scope(tenant=self.tenant, user=self.user or user, agent=self.agent or agent, session=session)
+        """The memory that is asked for: another user's, for a key of one user, is what that one has shared.
+
+        What is sensitive is masked for a key without the right to reveal it. The audit log names the key. Raises
+        Refused when the key is bound to another agent.
+        """
+        ACTOR.set(self.id)
+        others = bool(self.user and user and user != self.user)
+        if not others and self.agent and agent and agent != self.agent:
+            raise Refused(403, "wrong-scope", "this key is bound to one agent, which is not the one asked for")
+        mine = self.agent or ("" if others else agent)
+        own = "" if others else session
+        scoped = memory.scope(tenant=self.tenant, user=self.user or user, agent=mine, session=own)
+        if others:
+            scoped = scoped.shared_by(user, agent=agent, session=session)
+        return scoped if "reveal" in self.rights else scoped.masked()
 
 
 ANYONE = Caller("", "", "", "", RIGHTS, 0)

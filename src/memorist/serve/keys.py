@@ -13,7 +13,8 @@ from memorist.ids import digest
 from memorist.store.protocol import Key, Store
 
 PREFIX = "mk-"
-RIGHTS = ("read", "write", "erase")
+RIGHTS = ("read", "write", "erase", "reveal")
+"""`reveal` is to see what is sensitive in clear; without it, it is masked."""
 MOST_A_MINUTE = 1_000_000
 
 

@@ -19,6 +19,7 @@ MEDIA = "application/problem+json"
 STATUS: Mapping[type[errors.MemoristError], int] = {
     errors.InputError: 422,
     errors.NotFound: 404,
+    errors.NotAllowed: 403,
     errors.StateError: 409,
     errors.ModelMissing: 501,
     errors.ModelUnreachable: 504,

@@ -71,3 +71,11 @@ def answered(db: sqlite3.Connection, key: str, name: str, status: int, body: Map
 def abandoned(db: sqlite3.Connection, key: str, name: str) -> None:
     """Forget a request that changed nothing, so that it may come again in another form."""
     db.execute("DELETE FROM attempts WHERE key = ? AND name = ? AND status IS NULL", (key, name))
+
+
+def forget_ids(db: sqlite3.Connection, ids: Sequence[str]) -> int:
+    """Drop the remembered answers that name one of these cubes; returns how many."""
+    every = db.execute("SELECT key, name, body FROM attempts WHERE body IS NOT NULL").fetchall()
+    named = [(key, name) for key, name, body in every if any(id in body for id in ids)]
+    db.executemany("DELETE FROM attempts WHERE key = ? AND name = ?", named)
+    return len(named)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
 
 from memorist.states import LIVING
-from memorist.store import payloads
+from memorist.store import audit, payloads
+from memorist.store.erasure import unfinished
+from memorist.store.freespace import dirty_pages
 from memorist.store.living import ALIVE, among
 from memorist.store.reembedding import target
 from memorist.store.scoped import each_tenant
@@ -53,6 +56,10 @@ QUERIES = (
         " AND NOT EXISTS (SELECT 1 FROM reply_rows s WHERE s.reply = r.reply)",
     ),
     (
+        "grant {} opens a cube of another owner",
+        "SELECT g.number FROM grants g JOIN granted USING (number) JOIN cubes c USING (row) WHERE c.owner != g.owner",
+    ),
+    (
         "reply {} of the log saw an episode of another owner, or a cube that is none",
         "SELECT r.reply FROM replies r JOIN reply_rows s USING (reply) JOIN cubes c USING (row)"
         " WHERE c.owner != r.owner OR c.origin != 'source'",
@@ -61,10 +68,10 @@ QUERIES = (
 SHOWN = 5
 
 
-def check(db: sqlite3.Connection, dimension: int) -> list[str]:
+def check(db: sqlite3.Connection, path: Path, dimension: int) -> list[str]:
     """Problems in words; empty when there are none."""
     try:
-        return damage_of(db) or broken_rules(db, dimension)
+        return damage_of(db) or [*broken_rules(db, dimension), *left_over(db, path)]
     except sqlite3.DatabaseError as error:
         if "malformed" not in str(error):
             raise
@@ -85,7 +92,7 @@ def broken_rules(db: sqlite3.Connection, dimension: int) -> list[str]:
     for _ in each_tenant(db):
         problems += contradictions(db)
         problems += wrong_vectors(db, dimension)
-    return problems
+    return problems + audit.problems(db)
 
 
 def contradictions(db: sqlite3.Connection) -> list[str]:
@@ -115,3 +122,26 @@ def wrong_vectors(db: sqlite3.Connection, dimension: int) -> list[str]:
             f"{number} vectors lie beside that belong to no re-embedding; end it: memorist reembed --cancel"
         )
     return problems
+
+
+def broken_off(db: sqlite3.Connection) -> list[str]:
+    """An erase that left its bytes."""
+    if not unfinished(db):
+        return []
+    return ["an erase was ended before the file was rewritten, so its bytes may remain; run: memorist compact"]
+
+
+def left_over(db: sqlite3.Connection, path: Path) -> list[str]:
+    """Where bytes of what was erased may be."""
+    if broken := broken_off(db):
+        return broken
+    log = path.with_name(path.name + "-wal")
+    if log.exists() and log.stat().st_size:  # the file is not yet what the database is
+        return []
+    try:
+        dirty = dirty_pages(db, path)
+    except ValueError as error:
+        return [f"the file is damaged: {error}"]
+    more = f" and {len(dirty) - 1} more" if len(dirty) > 1 else ""
+    told = "bytes of deleted records lie in page {}{} of the file, though nothing is there; run: memorist compact"
+    return [told.format(dirty[0], more)] if dirty else []

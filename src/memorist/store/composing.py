@@ -18,7 +18,7 @@ from memorist.cube import SOURCE
 from memorist.errors import EmbedderMismatch, StateError
 from memorist.states import LIVING, Verb, unchangeable
 from memorist.store import derived, life, reembedding
-from memorist.store.living import ALIVE
+from memorist.store.living import ALIVE, among
 from memorist.store.moments import micros
 from memorist.store.protocol import Composition
 from memorist.store.rows import fetch_in, next_revision
@@ -106,3 +106,12 @@ def undo(db: sqlite3.Connection, owner: int, row: int, now: datetime, kinds: Seq
         back = fetch_in(db, "SELECT row FROM cubes WHERE state = ? AND row IN ({})", wanted, state)
         if back:
             life.move(db, owner, [one for (one,) in back], verb, now, kinds)  # type: ignore[arg-type]
+
+
+def parts(db: sqlite3.Connection, owner: int, ids: Sequence[str]) -> set[str]:
+    """Those of the ids that a living composition rests on."""
+    sql = (
+        "SELECT DISTINCT p.id FROM cubes p JOIN lineage l ON l.parent = p.row JOIN cubes c ON c.row = l.child"
+        f" WHERE +p.owner = ? AND c.origin = '{life.COMPOSED}' AND {among(LIVING, 'c.state')} AND p.id IN ({{}})"
+    )
+    return {id for (id,) in fetch_in(db, sql, ids, owner)}

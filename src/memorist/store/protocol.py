@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ from memorist.cube import Cube, Kind, Scope, TimeSpan, Trust
 from memorist.models.embedder import Identity, Vectors
 from memorist.states import State, Verb
 from memorist.store.browsing import Browsing
+from memorist.store.governed import Governed, Removed
 from memorist.store.reply_log import ReplyLog
 
 Rows = npt.NDArray[np.int64]
@@ -74,6 +75,11 @@ class Stretch:
 
     turns: tuple[Turn, ...]
     stop: int
+
+
+SAW = "saw"
+"""The kind of link to what a model was shown when it wrote a cube, beside what the cube is about. The cube stands
+without it, but may repeat it: so it is erased with it, and is as private and as sensitive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +319,29 @@ class RolledBack:
 
 
 @dataclass(frozen=True, slots=True)
+class Scheduled:
+    """An entry of a schedule: how often it is done, and with what. `ran_at` is when it was done last, and `told` what
+    that did; None when it never was."""
+
+    name: str
+    every: timedelta
+    enabled: bool
+    options: Mapping[str, float]
+    ran_at: datetime | None = None
+    told: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """A memory that was not used for a while: `since` it was recorded or last recalled."""
+
+    row: int
+    id: str
+    recalls: int
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Recalled:
     """How often a cube was recalled, and when last."""
 
@@ -342,11 +371,12 @@ class Features:
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What `erase` removed, by table, and the texts whose bytes must now be nowhere."""
+    """What `erase` removed, by table, the texts whose bytes must now be nowhere, and what may be kept of it."""
 
     ids: tuple[str, ...]
     counts: Mapping[str, int]
     texts: tuple[str, ...]
+    removed: Removed
 
 
 @dataclass(frozen=True, slots=True)
@@ -406,7 +436,7 @@ class Searcher(Protocol):
         ...
 
 
-class Store(ReplyLog, Browsing, Protocol):
+class Store(ReplyLog, Browsing, Governed, Protocol):
     """Where cubes live."""
 
     def add(self, scope: Scope, drafts: Sequence[Draft], now: datetime, kinds: Sequence[str]) -> tuple[list[str], int]:
@@ -604,6 +634,31 @@ class Store(ReplyLog, Browsing, Protocol):
         """Vectors by row for an owner's derived cubes that have none; those of another embedder are passed over."""
         ...
 
+    def scheduled(self, scope: Scope) -> list[Scheduled]:
+        """The entries of an owner's schedule that were changed or have run."""
+        ...
+
+    def schedule(self, scope: Scope, entry: Scheduled) -> None:
+        """Write an entry; when it ran last is not changed."""
+        ...
+
+    def begin_scheduled(self, scope: Scope, name: str) -> None:
+        """Make a job of the kind `schedule:NAME`, unless there is one: waiting, running or dead."""
+        ...
+
+    def finish_scheduled(self, entry: Scheduled, job: Job, now: datetime, told: str) -> bool:
+        """End such a job and write down that the entry ran; False when the job is not the caller's any more."""
+        ...
+
+    def idle(self, scope: Scope, before: datetime, limit: int, after: int) -> list[Idle]:
+        """Up to `limit` activated episodes and compositions of a priority not above 0, beyond the row `after`, that
+        were neither recorded nor recalled since, by rising row."""
+        ...
+
+    def composed_of(self, scope: Scope, ids: Sequence[str]) -> set[str]:
+        """Those of the ids that a living composition rests on."""
+        ...
+
     def snapshot(self, scope: Scope, name: str, now: datetime) -> Snapshot:
         """Keep an owner's memory as it is under a name; one transaction. Raises StateError for a name that is taken."""
         ...
@@ -638,7 +693,11 @@ class Store(ReplyLog, Browsing, Protocol):
     def erase(self, scope: Scope, ids: Sequence[str], kinds: Sequence[str]) -> Erased:
         """Destroy episodes, their versions and everything derived from them; running jobs of the owner start anew. The
         bytes are gone after `compact`. Of what is derived, only cubes that are not text can be named: the others would
-        be made again. Raises NotFound or StateError, then nothing is changed."""
+        be made again. What is frozen is under a legal hold. Raises NotFound or StateError; then nothing is changed."""
+        ...
+
+    def finish_erasing(self) -> bool:
+        """Rewrite the files when an erase was ended before it did; False when others kept that from being done."""
         ...
 
     def compact(self, texts: Sequence[str]) -> int:

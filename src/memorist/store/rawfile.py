@@ -70,22 +70,31 @@ def reading(path: Path) -> Iterator[int]:
 def head(path: Path, size: int) -> bytes:
     """The first bytes of a file. Raises OSError."""
     with reading(path) as descriptor:
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        return os.read(descriptor, size)
+        return at(descriptor, 0, size)
 
 
 def holds(path: Path, needle: bytes) -> bool:
     """Whether a file, if it is there, holds these bytes."""
+    return any(needle in piece for piece in slices(path, len(needle) - 1))
+
+
+def slices(path: Path, overlap: int) -> Iterator[bytes]:
+    """A file, if it is there, in pieces that each begin with the last `overlap` bytes of the one before."""
     if not path.exists():
-        return False
+        return
     with reading(path) as descriptor:
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        rest = b""
-        while piece := os.read(descriptor, PIECE):
-            if needle in rest + piece:
-                return True
-            rest = (rest + piece)[-len(needle) + 1 :] if len(needle) > 1 else b""
-    return False
+        place, rest = 0, b""
+        while piece := at(descriptor, place, PIECE):
+            place += len(piece)
+            whole = rest + piece
+            yield whole
+            rest = whole[-overlap:] if overlap > 0 else b""
+
+
+def at(descriptor: int, place: int, size: int) -> bytes:
+    """Up to `size` bytes of a file from a place."""
+    os.lseek(descriptor, place, os.SEEK_SET)
+    return os.read(descriptor, size)
 
 
 def after_fork() -> None:

@@ -71,6 +71,23 @@ def cube_of(row: Sequence[Any], scope: Scope, episodes: tuple[str, ...]) -> Cube
     )
 
 
+def next_row(db: sqlite3.Connection) -> int:
+    """A row above all that ever were: rows rise in the order of arrival."""
+    found = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'cubes'").fetchone()
+    return int(found[0]) + 1 if found else 1
+
+
+def owner_of(db: sqlite3.Connection, scope: Scope, *, create: bool) -> int:
+    """The number of (tenant, user); 0, which owns nothing, when it is not known and not to be created."""
+    key = (scope.tenant, scope.user)
+    found = db.execute("SELECT owner FROM owners WHERE tenant = ? AND user = ?", key).fetchone()
+    if found:
+        return int(found[0])
+    if not create:
+        return 0
+    return int(db.execute("INSERT INTO owners (tenant, user) VALUES (?, ?)", key).lastrowid or 0)
+
+
 def next_revision(db: sqlite3.Connection, owner: int) -> int:
     """The revision of the changes of this transaction."""
     sql = "UPDATE owners SET revision = revision + 1 WHERE owner = ? RETURNING revision"

@@ -156,6 +156,42 @@ ALTER TABLE jobs ADD COLUMN failures INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE jobs ADD COLUMN not_before INTEGER NOT NULL DEFAULT 0;
 """
 
+GOVERNANCE = """
+-- Who may do what with an owner's memory beside the owner: a subject is a user of the same tenant, or one of their
+-- agents ('' is any). `agent` and `session` narrow what is opened; with `listed` it is the cubes in `granted` alone.
+CREATE TABLE grants (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, owner INTEGER NOT NULL REFERENCES owners,
+  agent TEXT NOT NULL, session TEXT NOT NULL, listed INTEGER NOT NULL,
+  with_user TEXT NOT NULL, with_agent TEXT NOT NULL, rights TEXT NOT NULL,
+  at INTEGER NOT NULL, revoked_at INTEGER
+);
+CREATE INDEX grants_owner ON grants (owner, with_user);
+CREATE TABLE granted (
+  number INTEGER NOT NULL REFERENCES grants ON DELETE CASCADE,
+  row INTEGER NOT NULL REFERENCES cubes ON DELETE CASCADE,
+  PRIMARY KEY (number, row)
+) WITHOUT ROWID;
+CREATE INDEX granted_row ON granted (row);
+
+-- What was done to the store, without anything that was remembered. `hash` is over the entry and the hash before it.
+CREATE TABLE audit (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, actor TEXT NOT NULL,
+  tenant TEXT NOT NULL, user TEXT NOT NULL, act TEXT NOT NULL, detail TEXT NOT NULL, hash TEXT NOT NULL
+);
+CREATE INDEX audit_owner ON audit (tenant, user);
+CREATE TRIGGER audit_is_not_rewritten BEFORE UPDATE ON audit BEGIN
+  SELECT RAISE(ABORT, 'the audit log cannot be changed');
+END;
+CREATE TRIGGER audit_is_not_cut BEFORE DELETE ON audit BEGIN
+  SELECT RAISE(ABORT, 'the audit log cannot be changed');
+END;
+
+DELETE FROM meta WHERE name = 'audit_head';  -- of no log that is here
+
+-- Until now every key saw all that it could read in clear.
+UPDATE keys SET rights = rights || ',reveal';
+"""
+
 LIFE = """
 -- The states of `memorist.states`; what organisers had hidden and what was forgotten is both 'deleted'.
 UPDATE cubes SET state = CASE state
@@ -249,6 +285,15 @@ TIMELINE = """
 CREATE INDEX cubes_timeline ON cubes (owner, origin, at, position, row, state, superseded_at);
 """
 
+SCHEDULE = """
+-- What a user changed of what is done by itself, and when it was done last. `every` is in seconds.
+CREATE TABLE schedule (
+  owner INTEGER NOT NULL REFERENCES owners, name TEXT NOT NULL, every REAL NOT NULL, enabled INTEGER NOT NULL,
+  options TEXT NOT NULL, ran_at INTEGER, told TEXT,
+  PRIMARY KEY (owner, name)
+) WITHOUT ROWID;
+"""
+
 MIGRATIONS: tuple[str, ...] = (
     CREATE,
     MARKS,
@@ -262,6 +307,8 @@ MIGRATIONS: tuple[str, ...] = (
     COLUMNS,
     TIME,
     TIMELINE,
+    SCHEDULE,
+    GOVERNANCE,
 )
 """MIGRATIONS[n] takes version n to n + 1; version 0 is the empty file."""
 

@@ -4,9 +4,26 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
 from memorist.cube import Scope
+
+
+class Transactions(Protocol):
+    """Where a store's rooms find their tables."""
+
+    def reading(self) -> AbstractContextManager[sqlite3.Connection]:
+        """A transaction that sees one state of the store, or the thread's own when it is inside one."""
+        ...
+
+    def writing(self) -> AbstractContextManager[sqlite3.Connection]:
+        """A transaction that is durable when the block ends, or undone if it raises."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what is open."""
+        ...
 
 
 def enter(db: sqlite3.Connection, tenant: str) -> None:
@@ -30,6 +47,15 @@ def alone(db: sqlite3.Connection) -> None:
     """Before writing what all owners share: no other process writes until the transaction ends."""
     if not isinstance(db, sqlite3.Connection):
         db.alone()
+
+
+def audited(db: sqlite3.Connection) -> None:
+    """Before adding to the audit log, a chain that all owners share: who adds now waits until the transaction ends.
+
+    Unlike `alone` it keeps nobody from writing anything else, and may be asked for by any number of writers.
+    """
+    if not isinstance(db, sqlite3.Connection):
+        db.audited()
 
 
 def owner_of(db: sqlite3.Connection, scope: Scope, *, create: bool, lock: bool = True) -> int:

@@ -26,6 +26,9 @@ HEADER = (
     *("state", "trust", "at", "valid_from", "valid_to", "recorded_at", "superseded_at", "replaces", "revision"),
     *("semantic_type", "updated_at", "expires_at", "priority", "sensitivity", "aside"),
 )
+TOLD = ("state", "valid_to", "superseded_at", "semantic_type", "expires_at", "priority", "sensitivity")
+"""What a cube has to differ in to be said to go back."""
+
 WORDS = ("text", "meta")
 FEATURES = ("tokens", "members", "norm", "vector", "vectors", "data")
 
@@ -124,11 +127,16 @@ def refuse(db: sqlite3.Connection, owner: int, number: int, name: str) -> None:
 
 def tell(db: sqlite3.Connection, owner: int, number: int, now: datetime) -> int:
     """Write an event for each cube that goes back; returns how many episodes of then do."""
+
+    def of(table: str) -> str:
+        return ", ".join(f"{table}.{name}" for name in TOLD)
+
     sql = (
         "SELECT c.row, c.origin = 'source' AND c.row <= n.top FROM cubes c JOIN snapshots n ON n.snapshot = ?"
         " LEFT JOIN snapshot_cubes s"
         " ON s.snapshot = n.snapshot AND s.row = c.row WHERE c.owner = ? AND c.aside IS NULL"
-        " AND (c.row > n.top OR s.revision IS NOT c.revision)"
+        f" AND (c.row > n.top OR ({of('c')}) IS NOT ({of('s')})"
+        " OR (s.text IS NOT NULL AND (c.text, c.meta) IS NOT (s.text, s.meta)))"
     )
     rows = db.execute(sql, (number, owner)).fetchall()
     event = "INSERT INTO events (row, at, what) VALUES (?, ?, 'rolled back')"

@@ -7,32 +7,34 @@ import sqlite3
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from memorist.cube import SOURCE, Cube, Scope
-from memorist.errors import EmbedderMismatch, NotFound, StateError, brief
+from memorist.errors import EmbedderMismatch, NotFound, StateError, StoreBusy, StoreFull, StoreReadOnly, brief
 from memorist.models.embedder import Identity, Vectors
 from memorist.states import CHANGEABLE, Verb, unchangeable
 from memorist.store import (
     access,
     archive,
+    audit,
     browse,
     composing,
     copying,
     derived,
     erasure,
     extractions,
+    grants,
     jobs,
     life,
     payloads,
     reembedding,
     refresh,
     replies,
+    schedule,
     snapshots,
     turns,
     usage,
@@ -40,6 +42,8 @@ from memorist.store import (
 from memorist.store.browsing import Day, Relation, Share
 from memorist.store.check import check
 from memorist.store.connection import Database, copy_whole
+from memorist.store.governed import Remains, Sight
+from memorist.store.governing import Governing, name_store
 from memorist.store.header import set_header
 from memorist.store.index import OwnerIndex
 from memorist.store.living import ALIVE
@@ -53,6 +57,7 @@ from memorist.store.protocol import (
     Erased,
     Extracted,
     HeaderChange,
+    Idle,
     Job,
     Key,
     Organised,
@@ -61,6 +66,7 @@ from memorist.store.protocol import (
     Reembedding,
     RolledBack,
     Rows,
+    Scheduled,
     Searcher,
     Selection,
     Snapshot,
@@ -70,9 +76,12 @@ from memorist.store.protocol import (
 )
 from memorist.store.reply_log import Exchange, Spent
 from memorist.store.rows import HEADER, cube_of, dimension_of, dump_times, fetch_in, next_revision, next_rows
-from memorist.store.scoped import enter, owner_of
+from memorist.store.scoped import Transactions, enter, owner_of
 from memorist.store.search import IndexSearcher
 from memorist.store.select import filtered, narrowed, visible
+
+if TYPE_CHECKING:
+    from memorist.store.seen import SeenStore
 
 CACHED_EPISODES = 2_000_000
 """Indexes of the owners used last stay in memory up to this many episodes in all."""
@@ -84,23 +93,7 @@ VALUES (?, ?, ?, ?, ?, 'text', ?, 'generated', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 
 """
 
 
-class Transactions(Protocol):
-    """Where a store's rooms find their tables."""
-
-    def reading(self) -> AbstractContextManager[sqlite3.Connection]:
-        """A transaction that sees one state of the store, or the thread's own when it is inside one."""
-        ...
-
-    def writing(self) -> AbstractContextManager[sqlite3.Connection]:
-        """A transaction that is durable when the block ends, or undone if it raises."""
-        ...
-
-    def close(self) -> None:
-        """Let go of what is open."""
-        ...
-
-
-class TableStore:
+class TableStore(Governing):
     """What stores of tables do alike; see `memorist.store.protocol.Store`. `place` is named in messages."""
 
     def __init__(self, database: Transactions, place: str) -> None:
@@ -128,6 +121,8 @@ class TableStore:
                 elif back := snapshots.brought_back(db, owner, draft.id, now, revision):
                     added.append(draft.id)
                     rows.append(back)
+            if added:
+                audit.recorded(db, owner, "add", episodes=len(added), ids=audit.digest_of(added))
             return added, jobs.create(db, owner, kinds, rows) if rows else 0
 
     def index(self, job: Job, vectors: Mapping[int, Vectors], organised: Organised, now: datetime) -> bool:
@@ -261,6 +256,8 @@ class TableStore:
                 if back is None:
                     raise StateError(f"{old} already was updated to this text at this time")
                 row = back
+            grants.carry_over(db, found["row"], row)
+            audit.recorded(db, owner, "update")
             touched = derived.close_over(db, [found["row"]], revision)
             life.release(db, owner, life.over(db, [found["row"]]), now, kinds)
             jobs.create(db, owner, kinds, [row, *touched])
@@ -274,6 +271,7 @@ class TableStore:
             for header in found:
                 life.demand(db, header, verb)
             life.move(db, owner, [int(header["row"]) for header in found], verb, now, kinds)
+            audit.recorded(db, owner, verb, cubes=len(found))
 
     def describe(self, scope: Scope, ids: Sequence[str], change: HeaderChange, now: datetime) -> None:
         """Set fields of the header of cubes."""
@@ -286,6 +284,7 @@ class TableStore:
                 if header["state"] == "frozen":
                     raise unchangeable(header["id"], "frozen", "be described anew")
             set_header(db, [int(header["row"]) for header in found], change, now, next_revision(db, owner))
+            audit.recorded(db, owner, "describe", cubes=len(found))
 
     def expire(self, scope: Scope, now: datetime, kinds: Sequence[str]) -> int:
         """Move what has ended to `expired`."""
@@ -297,6 +296,7 @@ class TableStore:
             rows = life.ended(db, owner, now)
             if rows:
                 life.move(db, owner, rows, "expire", now, kinds)
+                audit.recorded(db, owner, "expire", cubes=len(rows))
             return len(rows)
 
     def compose(self, scope: Scope, composition: Composition, now: datetime, kinds: Sequence[str]) -> None:
@@ -316,6 +316,36 @@ class TableStore:
                 blobs = [(vectors[row].astype(np.float16).tobytes(), row) for row in mine]
                 db.executemany("UPDATE features SET vector = ? WHERE row = ? AND vector IS NULL", blobs)
                 derived.changed(db, mine, next_revision(db, owner))
+
+    def scheduled(self, scope: Scope) -> list[Scheduled]:
+        """The entries of an owner's schedule that were changed or have run."""
+        with self._database.reading() as db:
+            return schedule.entries(db, owner_of(db, scope, create=False))
+
+    def schedule(self, scope: Scope, entry: Scheduled) -> None:
+        """Write an entry."""
+        with self._database.writing() as db:
+            schedule.put(db, owner_of(db, scope, create=True), entry)
+
+    def begin_scheduled(self, scope: Scope, name: str) -> None:
+        """Make a job of an entry, unless there is one."""
+        with self._database.writing() as db:
+            schedule.begin(db, owner_of(db, scope, create=True), name)
+
+    def finish_scheduled(self, entry: Scheduled, job: Job, now: datetime, told: str) -> bool:
+        """End such a job and write down that the entry ran."""
+        with self._database.writing() as db:
+            return schedule.finish(db, owner_of(db, job.scope, create=False), entry, job, now, told)
+
+    def idle(self, scope: Scope, before: datetime, limit: int, after: int) -> list[Idle]:
+        """Memories that were neither recorded nor recalled since, beyond the row `after`."""
+        with self._database.reading() as db:
+            return schedule.idle(db, owner_of(db, scope, create=False), before, limit, after)
+
+    def composed_of(self, scope: Scope, ids: Sequence[str]) -> set[str]:
+        """Those of the ids that a living composition rests on."""
+        with self._database.reading() as db:
+            return composing.parts(db, owner_of(db, scope, create=False), ids)
 
     def snapshot(self, scope: Scope, name: str, now: datetime) -> Snapshot:
         """Keep an owner's memory as it is under a name."""
@@ -350,12 +380,13 @@ class TableStore:
             for header in found:
                 refuse_derived(header, "erase")
             rows = [int(header["row"]) for header in found]
-            life.refuse_held(db, erasure.closure(db, rows), "be erased")
+            life.refuse_held(db, erasure.closure(db, rows), "be erased: it is under a legal hold")
             revision = next_revision(db, owner)
             erased, touched = erasure.erase(db, owner, rows)
             derived.changed(db, touched, revision)
             if touched:
                 jobs.create(db, owner, kinds, touched)
+            self._indexes.pop(owner, None)  # what is in memory goes as well
             return erased
 
     def undo(self, scope: Scope, id: str, now: datetime) -> None:
@@ -367,6 +398,7 @@ class TableStore:
                 raise StateError(f"{id} is an episode; to change it use update, to hide it forget")
             if found["state"] not in CHANGEABLE:
                 raise unchangeable(id, found["state"], "be undone")
+            audit.recorded(db, owner, "undo", origin=found["origin"])
             if found["origin"] == life.COMPOSED:
                 composing.undo(db, owner, int(found["row"]), now, (INDEX,))
             else:
@@ -587,6 +619,7 @@ class TableStore:
         """Keep a server's key under the SHA-256 of its secret."""
         with self._database.writing() as db:
             access.add_key(db, key, digest)
+            audit.record(db, "key", key.tenant, key.user, key=key.id, rights=list(key.rights))
 
     def all_keys(self) -> list[Key]:
         """All keys, oldest first, revoked ones too."""
@@ -601,7 +634,10 @@ class TableStore:
     def revoke_key(self, id: str, now: datetime) -> bool:
         """End a key."""
         with self._database.writing() as db:
-            return access.revoke_key(db, id, now)
+            ended = access.revoke_key(db, id, now)
+            if ended:
+                audit.record(db, "end key", key=id)
+            return ended
 
     def attempt(self, key: str, name: str, digest: str, now: datetime) -> Attempt:
         """Begin a request that may come again under this name, or find how the first one went."""
@@ -632,6 +668,7 @@ class TableStore:
             value = {"name": identity.name, "dimension": identity.dimension, "sha256": identity.sha256}
             with self._database.writing() as db:
                 db.execute("INSERT OR IGNORE INTO meta VALUES ('embedder', ?)", (json.dumps(value),))
+                name_store(db)
             found = self.embedder()
         if found != identity:
             raise EmbedderMismatch(
@@ -662,7 +699,10 @@ class TableStore:
     def finish_reembedding(self, identity: Identity, anew: Sequence[str]) -> bool:
         """Put the new vectors in the place of the old; False while some are lacking."""
         with self._database.writing() as db:
-            return reembedding.finish(db, identity, anew)
+            finished = reembedding.finish(db, identity, anew)
+            if finished:
+                audit.record(db, "reembed", embedder=identity.name)
+            return finished
 
     def cancel_reembedding(self) -> bool:
         """Drop the vectors beside; False when there was nothing to cancel."""
@@ -684,7 +724,9 @@ class TableStore:
     def restore(self, records: Iterable[Mapping[str, Any]], kinds: Sequence[str]) -> int:
         """Add dumped records in one transaction; returns the number of cubes that were new."""
         with self._database.writing() as db:
-            return archive.restore(db, records, kinds)
+            new = archive.restore(db, records, kinds)
+            audit.record(db, "import", episodes=new)
+            return new
 
     def about(self) -> tuple[str, str]:
         """What is wrong with what the store runs on, empty when nothing is; and what that is."""
@@ -707,10 +749,23 @@ class TableStore:
 class SQLiteStore(TableStore):
     """The store in one SQLite file."""
 
+    governs = True
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = Database(path)
         super().__init__(self._file, str(path))
+
+    def seen(self, sight: Sight) -> SeenStore:
+        """The store as a subject sees it."""
+        from memorist.store.seen import SeenStore
+
+        return SeenStore(self, sight)
+
+    def remains(self, number: str, cubes: Sequence[str], texts: Sequence[str]) -> Remains:
+        """What of an erasure is still or again there."""
+        with self._database.reading() as db:
+            return erasure.found_again(db, self.path, number, cubes, texts)
 
     def compact(self, texts: Sequence[str]) -> int:
         """Rewrite the file without free space; returns how many of the texts' bytes are still found."""
@@ -718,17 +773,35 @@ class SQLiteStore(TableStore):
             erasure.compact(db)
             return erasure.remnants(db, self.path, texts)
 
+    def finish_erasing(self) -> bool:
+        """Rewrite the file when an erase was ended before it did; False when others kept that from being done."""
+        try:
+            with self._file.alone() as db:
+                if erasure.unfinished(db):
+                    erasure.compact(db, patience=1.0)
+        except (StoreBusy, StoreReadOnly, StoreFull):
+            return False
+        return True
+
     def check(self) -> list[str]:
         """Everything that is not as it should be; empty when the store is sound."""
         with self._database.reading() as db:
-            return check(db, dimension_of(db))
+            return check(db, self.path, dimension_of(db))
 
     def backup(self, path: Path, now: datetime) -> None:
         """A consistent copy while others go on; it appears under its name only when whole."""
         with self._database.writing() as db:
-            db.execute("INSERT OR REPLACE INTO backups VALUES (?, ?)", (str(path.resolve()), micros(now)))
+            note_backup(db, path, now)
         with self._file.translated():
             copy_whole(self._file.connection(), path)
+
+
+def note_backup(db: sqlite3.Connection, path: Path, now: datetime) -> None:
+    """Write down that a copy is made, before it is."""
+    place = str(path.resolve())
+    db.execute("INSERT OR REPLACE INTO backups (path, at) VALUES (?, ?)", (place, micros(now)))
+    name_store(db)  # the copy must know what is erased here later
+    audit.record(db, "backup", path=place)
 
 
 def insert_episode(

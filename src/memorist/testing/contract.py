@@ -55,6 +55,7 @@ from memorist.testing.extractions import ExtractionContract
 from memorist.testing.life import LifeContract
 from memorist.testing.replies import ReplyLogContract
 from memorist.testing.tensors import TensorContract
+from memorist.testing.time_machine import TimeMachineContract
 
 
 class StoreContract(
@@ -65,6 +66,7 @@ class StoreContract(
     TensorContract,
     BrowsingContract,
     ReplyLogContract,
+    TimeMachineContract,
 ):
     """What every store must do. Subclasses give the fixture `make_store`; see the module."""
 
@@ -81,6 +83,7 @@ class StoreContract(
 
         yield make
         for store in opened:
+            assert store.finish_erasing()
             assert store.check() == []
             store.close()
 

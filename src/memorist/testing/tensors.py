@@ -116,6 +116,7 @@ class TensorContract:
         write(store, tensor("one", rows[:1], canary), tensor("two", rows[1:2], canary), tensor("own", rows[2:], b"own"))
         assert store.erase(ANA, ids[:1], (KIND,)).counts["payloads"] == 1
         assert store.payload(ANA, "te-two") == tensor_file(canary), "another cube has the same"
+        assert store.finish_erasing()
         assert store.check() == []
         waiting = store.jobs(ANA)
         store.erase(ANA, ["te-two"], (KIND,))

@@ -1,4 +1,4 @@
-"""`memorist bench arc`: do concepts from earlier puzzles raise how many are solved under the same search budget?
+"""`memorist bench concepts`: do concepts from earlier puzzles raise how many are solved under the same search budget?
 
 Puzzles come as a stream, in an order drawn by a seed. A puzzle counts when a program that was verified on its shown
 pairs alone also gives the outputs that were not shown; what is remembered depends on the shown pairs alone.

@@ -63,8 +63,8 @@ PEERS: Mapping[str, Peer] = {
         Peer(
             "hipporag",
             "HippoRAG 2, its authors' code",
-            missing="it pins torch, vLLM and a language model's endpoint; running it on an extraction that is already"
-            " there is not built yet",
+            missing="it extracts facts only by a language model behind an endpoint; beside ours, on an extraction that"
+            " is already there, it runs in: memorist bench reference",
         ),
     )
 }  # fmt: skip

@@ -59,6 +59,7 @@ class Process:
         folder: Path,
         embed: Callable[[Sequence[str]], Vectors],
         patience: Mapping[str, float] = PATIENCE,
+        paths: Sequence[Path] = (),
     ) -> None:
         self.name = name
         self._embed = embed
@@ -73,7 +74,7 @@ class Process:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 cwd=home,
-                env=environment(home),
+                env=environment(home, paths),
                 text=True,
                 encoding="utf-8",
             )
@@ -156,7 +157,8 @@ class Process:
         return CannotRun(f"{why}{f' ({said})' if said else ''}")
 
 
-def environment(home: Path) -> dict[str, str]:
-    """What a peer finds in its environment variables."""
+def environment(home: Path, paths: Sequence[Path]) -> dict[str, str]:
+    """What a peer finds in its environment variables: adapters, and `paths`, are where it imports from."""
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
-    return {**kept, **QUIET, "HOME": str(home), "USERPROFILE": str(home), "PYTHONPATH": str(Path(__file__).parent)}
+    path = os.pathsep.join(map(str, (Path(__file__).parent, *paths)))
+    return {**kept, **QUIET, "HOME": str(home), "USERPROFILE": str(home), "PYTHONPATH": path}

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from memorist.bench.suite import Suite
 from memorist.bench.suites import (
     agentbench,
+    arc,
     conflicts,
     labels,
     locomo,
@@ -37,6 +38,7 @@ SUITES: Mapping[str, Suite] = {
         labels.TREC,
         labels.CLUTRR,
         movielens.MOVIELENS,
+        arc.ARC,
         conflicts.CONFLICTS,
         agentbench.AGENT_BENCH,
         longmemeval.LONG_MEM_EVAL,
@@ -45,7 +47,6 @@ SUITES: Mapping[str, Suite] = {
 
 
 MISSING: Mapping[str, str] = {
-    "arc": "ARC-AGI needs a recipe that solves puzzles from concepts, which is not built yet",
     "agentbench recommendation": "it needs the catalogue of films that its records do not hold",
 }
 """What belongs here and cannot be run, with the reason."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import random
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -51,6 +52,8 @@ def loader(parse: Callable[[Path, int], Split]) -> Callable[[Source], Dataset]:
             except (KeyError, ValueError, TypeError, OSError) as error:
                 raise InputError(f"{path} is not in the data set's format ({type(error).__name__}: {error})") from error
             shown, asked = shown + train, asked + test
+        if not shown or not asked:
+            raise InputError(f"{', '.join(map(str, source.files))} holds too few examples to show some and ask others")
         rng = random.Random(source.seed)
         kept = few_of_each(shown, rng)
         items = [Item(str(n), one.text, role="document", label=one.label) for n, one in enumerate(kept)]
@@ -111,6 +114,8 @@ def questions(path: Path) -> Iterator[Example]:
     """The questions of a TREC file, which is in Latin-1."""
     for line in path.read_text(encoding="latin-1").splitlines():
         label, question = line.split(" ", 1)
+        if not re.fullmatch(r"[A-Z]+:\w+", label):
+            raise ValueError(f"{label!r:.40} is no label such as NUM:date")
         yield Example(question.strip(), label)
 
 

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 WRITING = MIGRATING + 1
 """The advisory lock that writers of one owner share, and that who writes for all owners holds alone."""
 
+AUDITING = WRITING + 1
+"""The advisory lock of who adds to the audit log."""
+
 BUSY_SECONDS = 30.0
 POOL = 16
 """Connections of a process, at most: one for each transaction that runs."""
@@ -118,6 +121,10 @@ class Session:
     def alone(self) -> None:
         """Wait for all other writers, and keep them waiting until this transaction ends."""
         self._connection.execute("SELECT pg_advisory_xact_lock(%s)", (WRITING,))
+
+    def audited(self) -> None:
+        """Wait for whoever adds to the audit log, and keep others from it until this transaction ends."""
+        self._connection.execute("SELECT pg_advisory_xact_lock(%s)", (AUDITING,))
 
     def tenants(self) -> list[str]:
         """All tenants."""

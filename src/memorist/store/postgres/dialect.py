@@ -23,6 +23,7 @@ TOKEN = re.compile(
   | (?P<percent>%)
   | (?P<among>\bIN\s*\(\{\}\))
   | (?P<user>\buser\b)
+  | (?P<main>\bmain\.)
   | (?P<cross>\bCROSS\s+JOIN\b)
   | (?P<hint>\bINDEXED\s+BY\s+\w+)
   | (?P<limit>\bLIMIT\s+-1\b)
@@ -87,6 +88,7 @@ def word(found: re.Match[str], tenant: str) -> str:
         "percent": "%%",
         "among": "= ANY(%s)",
         "user": '"user"',
+        "main": "",
         "cross": "JOIN",
         "limit": "LIMIT ALL",
         "hint": "",

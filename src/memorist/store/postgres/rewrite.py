@@ -38,13 +38,13 @@ FROM generate_series(0, greatest(%s::bigint - 1, 0), %s) AS start
 """
 
 
-def rewrite(connection: psycopg.Connection[Any], tenants: Sequence[str]) -> list[str]:
+def rewrite(connection: psycopg.Connection[Any], tenants: Sequence[str], patience: str = PATIENCE) -> list[str]:
     """Rewrite the partitions of the tenants, or all tables when none are named; returns their names."""
     names = [name for (name,) in connection.execute(PARTITIONS)]
     if tenants:
         ends = tuple(end for (end,) in connection.execute(OF_TENANTS, (list(tenants),)))
         names = [name for name in names if name.endswith(ends)]
-    connection.execute(f"SET lock_timeout = '{PATIENCE}'")
+    connection.execute(f"SET lock_timeout = '{patience}'")
     try:
         for name in names:
             connection.execute(f"VACUUM (FULL) {TABLES}.{name}")

@@ -7,16 +7,18 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, closing
 from datetime import datetime
 from pathlib import Path
-from typing import cast
+from typing import NoReturn, cast
 
 from memorist.cube import Scope
-from memorist.store.check import broken_rules
-from memorist.store.moments import micros
+from memorist.errors import StoreBusy, StoreError, StoreFull, StoreReadOnly
+from memorist.store import audit, erasure
+from memorist.store.check import broken_off, broken_rules
+from memorist.store.governed import Grant, Sight, Subject
 from memorist.store.postgres import rewrite
 from memorist.store.postgres.connection import Database
 from memorist.store.protocol import Erased
 from memorist.store.rows import dimension_of
-from memorist.store.sqlite import SQLiteStore, TableStore
+from memorist.store.sqlite import SQLiteStore, TableStore, note_backup
 
 OLDEST = 160_000
 """PostgreSQL's own number of the oldest version that is tested."""
@@ -50,16 +52,32 @@ class Rooms:
 class PostgresStore(TableStore):
     """The store in one PostgreSQL database; see `memorist.store.protocol.Store`."""
 
+    governs = False
+
     def __init__(self, url: str) -> None:
         self.url = url
         self._server = Database(url)
         self._to_rewrite: set[str] = set()
+        self._numbers: set[str] = set()
         super().__init__(Rooms(self._server), self._server.place)
+
+    def seen(self, sight: Sight) -> NoReturn:
+        """Refused: see `absent`."""
+        raise absent("nobody but a memory's owner is shown it, and nothing is masked")
+
+    def grant(self, grant: Grant, by: Subject | None) -> NoReturn:
+        """Refused: a grant would open nothing. Those of a file that was copied here stay, and can be ended."""
+        raise absent("a memory cannot be shared")
+
+    def remains(self, number: str, cubes: Sequence[str], texts: Sequence[str]) -> NoReturn:
+        """Refused: see `absent`."""
+        raise absent("certificates of erasures are neither given nor checked")
 
     def erase(self, scope: Scope, ids: Sequence[str], kinds: Sequence[str]) -> Erased:
         """As for every store; `compact` then knows whose tables to rewrite."""
         erased = super().erase(scope, ids, kinds)
         self._to_rewrite.add(scope.tenant)
+        self._numbers.add(erased.removed.number)
         return erased
 
     def compact(self, texts: Sequence[str]) -> int:
@@ -69,10 +87,41 @@ class PostgresStore(TableStore):
         (pg_read_server_files), else 0. The server's log has them until it is recycled, backups until they are deleted.
         """
         tenants = list(self._to_rewrite) if texts else []
+        known = self._known_unfinished(every=not tenants)
         with self._server.alone() as connection:
             rewritten = rewrite.rewrite(connection, tenants)
-            self._to_rewrite.difference_update(tenants or self._to_rewrite.copy())
-            return rewrite.remnants(connection, rewritten, texts)
+            found = rewrite.remnants(connection, rewritten, texts)
+        self._rewritten(tenants, known)
+        return found
+
+    def finish_erasing(self) -> bool:
+        """Rewrite the tables of the tenant of an erase that was ended before; False when others kept that from it."""
+        with self._database.reading() as db:
+            number = erasure.number_unfinished(db)
+            tenants = [one.tenant for one in audit.erasing(db, number)] if number else []
+        if not number:
+            return True
+        try:
+            with self._server.alone() as connection:
+                rewrite.rewrite(connection, tenants, patience="1s")
+            self._rewritten(tenants, {number})
+        except (StoreBusy, StoreReadOnly, StoreFull):
+            return False
+        return True
+
+    def _rewritten(self, tenants: Sequence[str], numbers: set[str]) -> None:
+        """Write down that nothing is left of these erases."""
+        self._to_rewrite.difference_update(tenants or self._to_rewrite.copy())
+        self._numbers -= numbers
+        with self._database.writing() as db:
+            for number in numbers:
+                erasure.finished(db, number)
+
+    def _known_unfinished(self, *, every: bool) -> set[str]:
+        """The numbers of the erases of this process, or of any, that a rewriting which begins now ends."""
+        with self._database.reading() as db:
+            number = erasure.number_unfinished(db)
+        return self._numbers | ({number} if every and number else set())
 
     def about(self) -> tuple[str, str]:
         """See `TableStore.about`."""
@@ -88,12 +137,12 @@ class PostgresStore(TableStore):
     def check(self) -> list[str]:
         """Everything that is not as it should be."""
         with self._database.reading() as db:
-            return broken_rules(db, dimension_of(db))
+            return broken_rules(db, dimension_of(db)) + broken_off(db)
 
     def backup(self, path: Path, now: datetime) -> None:
         """A consistent copy while others go on, as an SQLite store. For a server's own backups see the guide."""
         with self._database.writing() as db:
-            db.execute("INSERT OR REPLACE INTO backups (path, at) VALUES (?, ?)", (str(path.resolve()), micros(now)))
+            note_backup(db, path, now)
         partial = path.with_name(path.name + ".partial")
         partial.unlink(missing_ok=True)  # of one that was killed
         try:
@@ -102,3 +151,11 @@ class PostgresStore(TableStore):
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
+
+
+def absent(what: str) -> StoreError:
+    """Of what needs connections or files that only SQLite gives. Raised before anything is shown or changed."""
+    return StoreError(
+        f"a store on PostgreSQL has no governance yet: {what}; keep this memory in an SQLite file for it"
+        " (memorist migrate copies one)"
+    )
