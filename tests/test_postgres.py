@@ -5,13 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from memorist import Memory
+from memorist.cube import Scope
 from memorist.errors import StoreBusy, StoreError, StoreTooNew
 from memorist.store.postgres.connection import Database, place_of
 from memorist.store.postgres.dialect import Dialect
@@ -20,6 +23,7 @@ from memorist.store.postgres.store import PostgresStore
 from memorist.store.postgres.tables import layout_of
 from memorist.store.protocol import Selection
 from memorist.store.schema import MIGRATIONS
+from memorist.store.sqlite import SQLiteStore
 from memorist.testing import HashEmbedder
 from memorist.testing.conversation import ANA, BOB, KIND, OTHER, START, draft, filled, found
 from postgres_server import Server
@@ -271,3 +275,90 @@ def test_busy_is_told(server: Server, store: PostgresStore, monkeypatch: pytest.
         thread.start()
         thread.join(60)
     assert failed
+
+
+def test_nobody_but_the_owner_is_shown_anything(url: str, tmp_path: Path):
+    with Memory.open(url, embedder=HashEmbedder()) as memory:
+        ana = memory.scope(user="ana")
+        (id,) = ana.add("My number is 0170 1234567").ids
+        before = memory.audit()
+        sights: list[Callable[[], object]] = [
+            lambda: ana.rights.share("bob"),
+            lambda: ana.rights.share("bob", ["read"], cubes=id),
+            lambda: memory.scope(user="bob").shared_by("ana"),
+            lambda: ana.masked().search("number"),
+            lambda: ana.masked().list(),
+        ]
+        for sight in sights:
+            with pytest.raises(StoreError, match=r"no governance yet.*SQLite"):
+                sight()
+        with pytest.raises(StoreError, match="nothing was erased"):
+            ana.erase(id, certified=True)
+        assert memory.audit() == before
+        assert ana.get(id).text == "My number is 0170 1234567"
+        assert not ana.erase(id).certificate
+        assert memory.verify().ok
+
+
+def test_grants_of_a_file_come_along_and_open_nothing(url: str, tmp_path: Path):
+    with Memory.open(tmp_path / "file.db", embedder=HashEmbedder()) as memory:
+        memory.scope(user="ana").add("The key is under the mat")
+        memory.scope(user="ana").rights.share("bob")
+    with closing(SQLiteStore(tmp_path / "file.db")) as file, closing(PostgresStore(url)) as target:
+        file.copy_to(target)
+    with Memory.open(url, embedder=HashEmbedder()) as memory:
+        ana = memory.scope(user="ana")
+        (grant,) = memory.scope(user="bob").rights.received()
+        assert ana.rights.given() == [grant]
+        with pytest.raises(StoreError, match="no governance yet"):
+            memory.scope(user="bob").shared_by("ana")
+        ana.rights.revoke(grant.number)
+        assert ana.rights.given() == []
+        assert memory.audit_problems() == []
+
+
+def test_writers_of_many_owners_make_one_chain(store: PostgresStore):
+    def write(number: int) -> None:
+        scope = Scope(tenant=f"t{number % 2}", user=f"u{number}")
+        for turn in range(5):
+            (id,), _ = store.add(scope, [draft(f"{number} {turn}")], START, (KIND,))
+            if turn == 2:
+                store.erase(scope, [id], (KIND,))
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(write, range(6)))
+    entries = store.audit(0, 1_000, None)
+    assert [entry.seq for entry in entries] == list(range(1, 37))
+    assert store.audit_problems() == []
+    assert [entry.act for entry in store.audit(0, 100, Scope(tenant="t1", user="u1"))].count("add") == 5
+    assert store.finish_erasing()
+    assert store.check() == []
+
+
+def test_an_entry_of_the_audit_log_cannot_be_changed(server: Server, store: PostgresStore, url: str):
+    filled(store, ANA, [draft("one"), draft("two")])
+    database = url.rpartition("/")[2]
+    for change in ("UPDATE {}.audit SET act = 'read'", "DELETE FROM {}.audit"):
+        with pytest.raises(psycopg.Error, match="cannot be changed"):
+            server.execute(change.format(TABLES), database)
+    disabled = "ALTER TABLE {0}.audit DISABLE TRIGGER ALL; UPDATE {0}.audit SET act = 'read' WHERE seq = 1"
+    server.execute(disabled.format(TABLES), database)
+    assert store.audit_problems() == ["entry 1 of the audit log was changed"]
+
+
+def test_an_erase_that_was_ended_is_finished_at_the_next_opening(url: str):
+    with Memory.open(url, embedder=HashEmbedder()) as memory:
+        (id,) = memory.scope(user="ana").add("gone soon, all of it").ids
+    with closing(PostgresStore(url)) as store:
+        store.erase(Scope(user="ana"), [id], (KIND,))
+    with closing(PostgresStore(url)) as store:
+        assert "run: memorist compact" in store.check()[0]
+    with Memory.open(url, embedder=HashEmbedder()) as memory:
+        assert memory.verify().ok
+
+
+def test_what_is_known_of_somebody_is_theirs_alone(store: PostgresStore):
+    for scope in (ANA, OTHER):
+        filled(store, scope, [draft(f"of {scope.tenant} {scope.user}")])
+    texts = [record["text"] for table, record in store.known_of(ANA) if table == "cubes"]
+    assert texts == [f"of {ANA.tenant} {ANA.user}"]
