@@ -397,7 +397,7 @@ class TestStore:
     def test_stores_that_cannot_be(self, run, folder):
         assert run("list", "--store", str(folder)).code == 2
         assert run("add", "words", "--store", "no/folder/memory.db").code == 2
-        assert run("add", "words", "--store", "postgresql://localhost/memory").code == 2
+        assert run("add", "words", "--store", "mysql://localhost/memory").code == 2
         assert run("list", "--store", "a\x00b").code == 2
 
     def test_the_default_store(self, run, folder, monkeypatch):

@@ -280,7 +280,7 @@ def test_another_embedder_is_refused(path: Path, kept: list[str]) -> None:
         ("a\x00b", "not a file name"),
         ("a\ud800b", "not a file name"),
         ("~nobody-of-this-name/m.db", "not a file name|does not exist"),
-        ("postgresql://localhost/memory", "not a file"),
+        ("mysql://localhost/memory", "neither a file"),
         ("", "not a file name"),
     ],
 )

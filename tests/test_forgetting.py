@@ -35,7 +35,7 @@ NOT_OF_A_CUBE = {
     "grants": "who may use a memory; the cubes are in `granted`",
     "audit": "what was done, without what was remembered",
     "backups": "names of files",
-    "schedule": "what is done by itself, and how often",
+    "schedule": "what is done by itself, when it was done last, and how many records that changed",
     "payloads": "a trigger removes them with their last cube",
 }
 """Tables without a cascading reference to a cube, and why nothing of an erased memory stays in them."""

@@ -17,7 +17,7 @@ from memorist.errors import MemoristError
 from memorist.models.embedder import Embedder
 from memorist.results import Check
 from memorist.store.protocol import Store
-from memorist.store.sqlite import SQLiteStore
+from memorist.store.sqlite import SQLiteStore, TableStore
 
 LEAST_FREE = 1 << 30
 
@@ -27,6 +27,8 @@ def diagnose(store: Store, embedder: Embedder, uncounted: str | None = None) -> 
     checks = [python(), sqlite(), weights(embedder)]
     if isinstance(store, SQLiteStore):
         checks.append(disk(store))
+    elif isinstance(store, TableStore):
+        checks.append(server(store))
     place = store.path if isinstance(store, SQLiteStore) else None
     if uncounted:
         checks.append(Check("Usage", False, uncounted, "make the store writable; what waits is then counted"))
@@ -74,6 +76,12 @@ def disk(store: SQLiteStore) -> Check:
         f"{free / 1e9:.1f} GB free, store {size / 1e6:.1f} MB",
         "free some space: erase and migrations need room for a copy of the store",
     )
+
+
+def server(store: TableStore) -> Check:
+    """The server behind the store."""
+    problem, told = store.about()
+    return Check("Server", not problem, told, problem)
 
 
 def soundness(store: Store) -> Check:

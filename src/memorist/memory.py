@@ -21,7 +21,16 @@ from memorist.answer.extractive import METHOD as EXTRACTIVE
 from memorist.archive import read_archive, write_archive
 from memorist.cube import SOURCE, Cube, Document, Observation, Scope, Trust, is_unicode, parse_moment, utc
 from memorist.doctor import diagnose
-from memorist.errors import EmbedderMismatch, InputError, ModelMissing, NotAllowed, RecordError, StateError, brief
+from memorist.errors import (
+    EmbedderMismatch,
+    InputError,
+    ModelMissing,
+    NotAllowed,
+    RecordError,
+    StateError,
+    StoreError,
+    brief,
+)
 from memorist.lifecycle.agent import AgentTools
 from memorist.lifecycle.browse import Browse
 from memorist.lifecycle.budget import Budget as Spending
@@ -88,6 +97,7 @@ from memorist.sources import FileOptions, from_document, from_messages, read, sp
 from memorist.sources.checked import checked
 from memorist.states import LIVING, Verb
 from memorist.store.governed import Entry, Grant, Right, Sight, Subject
+from memorist.store.opening import is_server, open_store
 from memorist.store.protocol import INDEX, Job, Reembedding, RolledBack, Rows, Searcher, Selection, Snapshot, Store
 from memorist.store.reply_log import Spent, together
 from memorist.store.sqlite import SQLiteStore
@@ -156,7 +166,7 @@ class Memory:
         reranker: Reranker | str | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
     ) -> Memory:
-        """Open the file, or create it.
+        """Open the file, or create it; or the database that an address like postgresql://user@host/name tells.
 
         `embedder` is "minilm" (the default), "static" (far faster, less found) or an object of your own; a
         store remembers whose vectors it holds, so one made with ours needs no naming again. `model` is the language
@@ -166,13 +176,14 @@ class Memory:
         Raises NotAStore, StoreTooNew, StoreReadOnly, StoreFull, StoreBusy, EmbedderMismatch, or InputError for a
         wrong path or recipe; the file is then untouched.
         """
-        chosen, reader = recipe_named(recipe), model_named(model, path_of(path))
+        file = None if is_server(path) else path_of(path)
+        chosen, reader = recipe_named(recipe), model_named(model, file)
         if reranker is not None:
             judge = reranker_named(reranker) if isinstance(reranker, str) else reranker
             chosen = replace(chosen, stages=with_reranker(chosen.stages, judge))
         if isinstance(embedder, str):
             embedder = embedder_named(embedder)
-        store = SQLiteStore(path_of(path))
+        store = open_store(path if file is None else file)
         try:
             embedder = embedder or embedder_of(store.embedder())
             store.bind(embedder.identity)
@@ -180,7 +191,7 @@ class Memory:
         except BaseException:
             store.close()
             raise
-        return cls(store, embedder, chosen, clock, reader, path_of(path))
+        return cls(store, embedder, chosen, clock, reader, file)
 
     @classmethod
     def load(cls, archive: str | Path, path: str | Path, *, embedder: Embedder | str | None = None) -> Memory:
@@ -962,12 +973,15 @@ class ScopedMemory:
         memory = self._memory
         return TimeMachine(memory._store, self.scope, memory._clock, partial(memory.settle, self.scope))
 
-    def erase(self, id: str | Sequence[str], *, backups: Sequence[str | Path] = ()) -> Erasure:
+    def erase(self, id: str | Sequence[str], *, backups: Sequence[str | Path] = (), certified: bool = False) -> Erasure:
         """Destroy cubes, all their versions and everything derived from them, also in the named backups.
 
-        Returns when their bytes are gone from the files. Raises NotFound before anything is destroyed.
+        Returns when their bytes are gone from the files. Raises NotFound before anything is destroyed, and StoreError
+        when it is to be `certified` and this kind of store gives no certificate.
         """
         memory = self._memory
+        if certified and not memory._store.governs:
+            raise StoreError("erasures of this store have no certificate; nothing was erased; SQLite files have them")
         ids, named = ids_of(id), paths_of(backups)
         with ExitStack() as stack:
             copies = {path: stack.enter_context(closing(self._backup(path))) for path in named}
@@ -1145,7 +1159,7 @@ def path_of(path: str | Path) -> Path:
         raise InputError(f"a {type(path).__name__} is not a file name; pass a text or a Path")
     text = str(path)
     if "://" in text:
-        raise InputError(f"{text} is not a file; this version opens SQLite files only, such as memory.db")
+        raise InputError(f"{text} is neither a file, such as memory.db, nor an address, such as postgresql://host/name")
     try:
         found = Path(text).expanduser()
         too_long = any(len(os.fsencode(part)) > LONGEST_FILE_NAME for part in found.parts)

@@ -342,6 +342,46 @@ def reference(*, data: Path, openie: Path, python: Path, parts: int = 5, out: Ou
 
 
 @bench.command
+def load(
+    *, store: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (), seconds: float = 20.0,
+    servers: int = 4, workers: int = 2, clients: int = 8, out: Out = None, debug: Debug = False,
+) -> int:  # fmt: skip
+    """Measure a service of several processes under a mixed load: four searches to an addition, over HTTP.
+
+    For example:
+
+        memorist bench load --seconds 30
+
+    Parameters
+    ----------
+    store
+        Empty stores to measure, files or addresses (default: a file that is deleted afterwards).
+    seconds
+        How long the clients ask (default: 20).
+    servers
+        Processes that answer (default: 4).
+    workers
+        Processes that do jobs (default: 2).
+    clients
+        How many ask at the same time (default: 8).
+    out
+        Write the numbers to this file, too.
+    """
+    if seconds <= 0 or servers < 1 or workers < 0 or clients < 1:
+        raise InputError("--seconds, --servers and --clients are numbers above 0, --workers is not below it")
+    writable(out)
+    from tempfile import TemporaryDirectory
+
+    from memorist.bench.load import Load, run
+    from memorist.store.postgres.connection import place_of
+
+    with TemporaryDirectory() as folder:
+        places = store or (str(Path(folder) / "memory.db"),)
+        run([(place_of(place), place) for place in places], Load(seconds, servers, workers, clients), out, console())
+    return OK
+
+
+@bench.command
 def graph(
     *, sizes: str = "1000,10000,100000", igraph: Path | None = None, out: Out = None, debug: Debug = False
 ) -> int:

@@ -15,6 +15,8 @@ from memorist.config import make_folder, store_place
 from memorist.errors import InputError, StoreError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from memorist.memory import Memory, ScopedMemory
     from memorist.models.chat import ChatModel
 
@@ -28,7 +30,7 @@ class StoreOptions:
     """Which store, and how to answer."""
 
     store: Annotated[str | None, Parameter(group=SHARED)] = None
-    "The store's file. Default: $MEMORIST_STORE, else memory.db in your data folder."
+    "The store's file or postgresql://… address. Default: $MEMORIST_STORE, else memory.db in your data folder."
     json: Annotated[bool, Parameter(group=SHARED)] = False
     "Answer with one JSON document, errors too."
     embedder: Annotated[str | None, Parameter(group=SHARED)] = None
@@ -55,13 +57,21 @@ class StoreOptions:
 
     def missing(self) -> bool:
         """Whether there is no store yet. An empty file is none."""
-        from memorist.memory import path_of
-
-        path = path_of(store_place(self.store))
+        path = file_of(store_place(self.store))
+        if path is None:  # a server's: opening it says what is there
+            return False
         try:
             return not path.exists() or (path.is_file() and path.stat().st_size == 0)
         except OSError as error:
             raise StoreError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def file_of(place: str) -> Path | None:
+    """The file that a place names, beside which memorist.toml may lie; None for a server's address."""
+    from memorist.memory import path_of
+    from memorist.store.opening import is_server
+
+    return None if is_server(place) else path_of(place)
 
 
 @Parameter(name="*")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from memorist.cli import NEGATIVE, OK
-from memorist.cli.options import Model, ScopeOptions, StoreOptions
+from memorist.cli.options import Model, ScopeOptions, StoreOptions, file_of
 from memorist.cli.render import console, emit, entry, note, plain, said_on, show_cube, who
 from memorist.config import store_place
 from memorist.errors import InputError
@@ -106,10 +106,9 @@ def limits(calls: int | None, tokens: int | None, dollars: float | None, paralle
 
 def named(model: str | None, options: StoreOptions) -> ChatModel:
     """The model of an option, else the one that is configured."""
-    from memorist.memory import path_of
     from memorist.models.naming import chat_named
 
-    return chat_named(model, store=path_of(store_place(options.store)))
+    return chat_named(model, store=file_of(store_place(options.store)))
 
 
 class progress:

@@ -8,15 +8,14 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from memorist.cli import NEGATIVE, OK
-from memorist.cli.options import StoreOptions
+from memorist.cli.options import StoreOptions, file_of
 from memorist.cli.render import console, emit, plain, show_checks, show_scopes
 from memorist.config import store_place
 from memorist.errors import InputError, StoreError
 
 if TYPE_CHECKING:
     from memorist.results import Check
-    from memorist.store.protocol import Reembedding
-    from memorist.store.sqlite import SQLiteStore
+    from memorist.store.protocol import Reembedding, Store
 
 
 def export(path: str, /, *, options: StoreOptions = StoreOptions()) -> int:
@@ -131,19 +130,18 @@ def reembed(*, status: bool = False, cancel: bool = False, options: StoreOptions
 
 
 @contextmanager
-def stored(options: StoreOptions) -> Iterator[SQLiteStore]:
+def stored(options: StoreOptions) -> Iterator[Store]:
     """The store alone: its old embedder may not be here any more. Raises StoreError when there is none."""
-    from memorist.memory import path_of
-    from memorist.store.sqlite import SQLiteStore
+    from memorist.store.opening import open_store
 
     place = store_place(options.store)
     if options.missing():
         raise StoreError(f"there is no store at {place}")
-    with closing(SQLiteStore(path_of(place))) as store:
+    with closing(open_store(file_of(place) or place)) as store:
         yield store
 
 
-def reembedded(store: SQLiteStore, options: StoreOptions) -> int:
+def reembedded(store: Store, options: StoreOptions) -> int:
     """Do it, with a bar; returns how many vectors were made."""
     from rich.progress import Progress
 
@@ -214,7 +212,6 @@ def doctor(*, options: StoreOptions = StoreOptions()) -> int:
 def checks_of(options: StoreOptions) -> list[Check]:
     """The doctor's report; without a store, or with one that does not open, of the machine alone."""
     from memorist.doctor import extras, language_models, python, sqlite, weights
-    from memorist.memory import path_of
     from memorist.models.minilm import MiniLM
     from memorist.results import Check
 
@@ -226,7 +223,7 @@ def checks_of(options: StoreOptions) -> list[Check]:
         store = Check("Store", True, f"none yet at {place}; the first memorist add creates it")
     except StoreError as error:
         store = Check("Store", False, str(error), "name another with --store, or restore a backup")
-    return [python(), sqlite(), weights(MiniLM()), store, language_models(path_of(place)), extras()]
+    return [python(), sqlite(), weights(MiniLM()), store, language_models(file_of(place)), extras()]
 
 
 def scopes(*, options: StoreOptions = StoreOptions()) -> int:

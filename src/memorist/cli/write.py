@@ -234,8 +234,8 @@ def erase(
     with options.scoped() as memory:
         if not yes:
             confirm(memory, id, options.json)
-        told = certificate and new_file(certificate)
-        erasure = memory.erase(id, backups=backup)
+        told = new_file(certificate) if certificate else None
+        erasure = memory.erase(id, backups=backup, certified=bool(told))
     if told:
         told.write_text(json.dumps(data_of(erasure.certificate), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     emit(erasure) if options.json else show_erasure(console(), erasure)

@@ -37,7 +37,9 @@ def erase(
     names = [str(path.resolve()) for path in copies]
     told = {"number": erased.removed.number, "searched": len(erased.texts), "found": found, "cleaned": names}
     place = store.record("erased", scope, told)
-    document = certificate(store.identity(), scope, erased.removed, told, [str(path) for path in left], place)
+    document: Mapping[str, Any] = {}
+    if store.governs:
+        document = certificate(store.identity(), scope, erased.removed, told, [str(path) for path in left], place)
     return Erasure(erased.ids, erased.counts, found, tuple(copies), tuple(left), document)
 
 

@@ -17,7 +17,8 @@ from memorist.states import State
 from memorist.store import composed_records, extractions, jobs, replies, tensor_records
 from memorist.store.header import check_header
 from memorist.store.moments import moment
-from memorist.store.rows import next_row
+from memorist.store.rows import next_rows
+from memorist.store.scoped import each_tenant, enter, owner_of, stream
 
 CUBE = (
     *("id", "agent", "session", "kind", "origin", "state", "trust", "role", "speaker", "source", "text", "meta"),
@@ -49,6 +50,24 @@ def dump(db: sqlite3.Connection, owner: int | None = None) -> Iterator[dict[str,
     """
     found = db.execute("SELECT value FROM meta WHERE name = 'embedder'").fetchone()
     yield {"record": "embedder", "identity": json.loads(found[0]) if found else None}
+    if owner is not None:
+        yield from dump_cubes(db, owner)
+        return
+    for _ in each_tenant(db):
+        yield from dump_cubes(db, None)
+        yield from extractions.dump(db)
+        yield from replies.dump(db)
+
+
+def dump_cubes(db: sqlite3.Connection, owner: int | None) -> Iterator[dict[str, Any]]:
+    """What nobody can derive again, of an owner or of all."""
+    yield from dump_episodes(db, owner)
+    yield from composed_records.dump(db, owner)
+    yield from tensor_records.dump(db, owner)
+
+
+def dump_episodes(db: sqlite3.Connection, owner: int | None) -> Iterator[dict[str, Any]]:
+    """Each episode in order of arrival."""
     columns = ", ".join(f"c.{name}" for name in CUBE + LATER)
     features = ", ".join(f"f.{name}" for name in FEATURES)
     sql = (
@@ -56,7 +75,7 @@ def dump(db: sqlite3.Connection, owner: int | None = None) -> Iterator[dict[str,
         " FROM cubes c JOIN owners o USING (owner) JOIN features f ON f.row = c.row"
         " WHERE c.origin = 'source' AND c.aside IS NULL AND (? IS NULL OR c.owner = ?) ORDER BY c.row"
     )
-    for tenant, user, replaces, row, *values in db.execute(sql, (owner, owner)):
+    for tenant, user, replaces, row, *values in stream(db, sql, (owner, owner)):
         record = {"record": "episode", "tenant": tenant, "user": user, "replaces": replaces}
         record |= dict(zip(CUBE + LATER, values))
         for name in ("meta", "times", "sensitivity"):
@@ -67,11 +86,6 @@ def dump(db: sqlite3.Connection, owner: int | None = None) -> Iterator[dict[str,
         happened = db.execute("SELECT at, what FROM events WHERE row = ? ORDER BY event", (row,)).fetchall()
         record["events"] = [list(event) for event in happened]
         yield record
-    yield from composed_records.dump(db, owner)
-    yield from tensor_records.dump(db, owner)
-    if owner is None:
-        yield from extractions.dump(db)
-        yield from replies.dump(db)
 
 
 def restore(db: sqlite3.Connection, records: Iterable[Mapping[str, Any]], kinds: Sequence[str]) -> int:
@@ -79,7 +93,7 @@ def restore(db: sqlite3.Connection, records: Iterable[Mapping[str, Any]], kinds:
     mine = db.execute("SELECT value FROM meta WHERE name = 'embedder'").fetchone()
     dimension = json.loads(mine[0])["dimension"] if mine else 0
     same, new = False, 0
-    touched: dict[int, list[int]] = {}
+    touched: dict[tuple[str, int], list[int]] = {}
     tensors = tensor_records.Restoring(db)
     for number, record in enumerate(records, 1):
         try:
@@ -90,7 +104,7 @@ def restore(db: sqlite3.Connection, records: Iterable[Mapping[str, Any]], kinds:
                 inspect(record, dimension if same else 0)
                 owner, row = insert(db, record, same)
                 if row:
-                    touched.setdefault(owner, []).append(row)
+                    touched.setdefault((record["tenant"], owner), []).append(row)
                     new += 1
             elif record["record"] == "extraction":
                 extractions.restore(db, record)
@@ -105,7 +119,8 @@ def restore(db: sqlite3.Connection, records: Iterable[Mapping[str, Any]], kinds:
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             what = f"{type(error).__name__}: {error}"
             raise InputError(f"record {number} of the archive is broken ({what}); nothing was imported") from error
-    for owner, rows in touched.items():
+    for (tenant, owner), rows in touched.items():
+        enter(db, tenant)
         for start in range(0, len(rows), 512):
             jobs.create(db, owner, kinds, rows[start : start + 512])
     return new
@@ -161,13 +176,12 @@ def demand(holds: bool, name: str) -> None:
 
 def insert(db: sqlite3.Connection, record: Mapping[str, Any], with_vector: bool) -> tuple[int, int]:
     """One episode; the row is 0 when its id is there already."""
-    key = (record["tenant"], record["user"])
-    db.execute("INSERT OR IGNORE INTO owners (tenant, user) VALUES (?, ?)", key)
-    sql = "UPDATE owners SET revision = revision + 1 WHERE tenant = ? AND user = ? RETURNING owner, revision"
-    ((owner, revision),) = db.execute(sql, key).fetchall()
+    owner = owner_of(db, Scope(record["tenant"], record["user"]), create=True)
+    sql = "UPDATE owners SET revision = revision + 1 WHERE owner = ? RETURNING revision"
+    ((revision,),) = db.execute(sql, (owner,)).fetchall()
     if db.execute("SELECT 1 FROM cubes WHERE id = ?", (record["id"],)).fetchone():
         return owner, 0
-    row = next_row(db)
+    (row,) = next_rows(db, 1)
     replaced, position = None, row
     if record["replaces"] is not None:
         sql = "SELECT row, position FROM cubes WHERE id = ? AND owner = ?"

@@ -16,6 +16,7 @@ from typing import Any
 
 from memorist.store.governed import Entry
 from memorist.store.moments import moment
+from memorist.store.scoped import audited
 
 ACTOR: ContextVar[str] = ContextVar("actor", default="")
 """On whose behalf this thread acts, where that is not the owner: a server's key, or another subject."""
@@ -40,6 +41,7 @@ def record(db: sqlite3.Connection, act: str, tenant: str = "", user: str = "", *
 
     Its time is this machine's: an audit does not take the caller's word for it.
     """
+    audited(db)
     place, before = head(db)
     told = canonical(detail).decode()
     entry = (place + 1, time.time_ns() // 1000, ACTOR.get(), tenant, user, act, told)
@@ -74,6 +76,12 @@ def entries(db: sqlite3.Connection, after: int, limit: int, owner: tuple[str, st
     where, values = ("AND tenant = ? AND user = ?", owner) if owner is not None else ("", ())
     sql = f"SELECT {COLUMNS} FROM audit WHERE seq > ? {where} ORDER BY seq LIMIT ?"
     return [entry_of(row) for row in db.execute(sql, (after, *values, limit))]
+
+
+def erasing(db: sqlite3.Connection, number: str) -> list[Entry]:
+    """The entry of an erase by its number."""
+    found = db.execute(f"SELECT {COLUMNS} FROM audit WHERE act = 'erase' ORDER BY seq DESC", ())
+    return [entry for row in found if (entry := entry_of(row)).detail.get("number") == number]
 
 
 def entry_of(row: Sequence[Any]) -> Entry:

@@ -17,6 +17,7 @@ from memorist.store.header import check_header
 from memorist.store.life import COMPOSED, MERGED, SPLIT
 from memorist.store.moments import moment
 from memorist.store.rows import fetch_in, next_revision
+from memorist.store.scoped import owner_of
 
 CUBE = (
     *("id", "agent", "session", "state", "trust", "speaker", "text", "meta", "at", "valid_from", "valid_to"),
@@ -54,11 +55,9 @@ def dump(db: sqlite3.Connection, whose: int | None = None) -> Iterator[dict[str,
 def restore(db: sqlite3.Connection, record: Mapping[str, Any], dimension: int) -> bool:
     """Insert a composed cube with its lineage; False when its id is there. Without a `dimension` it has no vector."""
     inspect(record, dimension)
-    sql = "SELECT owner FROM owners WHERE tenant = ? AND user = ?"
-    found = db.execute(sql, (record["tenant"], record["user"])).fetchone()
-    if found is None:
+    owner = owner_of(db, Scope(record["tenant"], record["user"]), create=False)
+    if not owner:
         raise ValueError("it rests on episodes of an owner who has none")
-    (owner,) = found
     if db.execute("SELECT 1 FROM cubes WHERE id = ?", (record["id"],)).fetchone():
         return False
     parents = fetch_in(db, "SELECT row FROM cubes WHERE owner = ? AND id IN ({})", record["rests"], owner)

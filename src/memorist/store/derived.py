@@ -135,7 +135,7 @@ COPIED = (
 def keep_version(db: sqlite3.Connection, row: int, id: str, at: int, known: int, revision: int) -> None:
     """Copy a cube, its lineage and its links to a row that ends `at` (as is `known` since), and that it replaces."""
     names = ", ".join(COPIED)
-    (before,) = db.execute("SELECT COUNT(*) FROM cubes WHERE id GLOB ? || '.*'", (id,)).fetchone()
+    (before,) = db.execute("SELECT COUNT(*) FROM cubes WHERE id > ? AND id < ?", (f"{id}.", f"{id}/")).fetchone()
     copy = db.execute(
         f"INSERT INTO cubes (id, {names}, valid_to, superseded_at, revision)"
         f" SELECT ?, {names}, MAX(valid_from, ?), MAX(recorded_at, ?), ? FROM cubes WHERE row = ?",
@@ -262,7 +262,7 @@ def changes(db: sqlite3.Connection, owner: int, origin: str, since: int) -> Chan
         " f.vectors, f.data, c.session, c.agent, c.trust, c.at, f.tokens, c.state, c.valid_from, c.valid_to,"
         " c.recorded_at, c.superseded_at FROM (SELECT row FROM cubes WHERE owner = ? AND origin = ? AND revision > ?"
         " AND origin NOT IN ('source', 'windows') AND aside IS NULL ORDER BY row LIMIT -1) r"
-        " CROSS JOIN cubes c ON c.row = r.row CROSS JOIN features f ON f.row = r.row"
+        " CROSS JOIN cubes c ON c.row = r.row CROSS JOIN features f ON f.row = r.row /*+ ORDER BY r.row */"
     )
     rows = db.execute(sql, (owner, origin, since)) if revision > since else ()
     dimension = dimension_of(db)

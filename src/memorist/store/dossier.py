@@ -1,4 +1,4 @@
-"""All that an SQLite store keeps of one owner, record by record, whichever table it stands in."""
+"""All that a store of tables keeps of one owner, record by record, whichever table it stands in."""
 
 from __future__ import annotations
 
@@ -25,20 +25,21 @@ def known_of(db: sqlite3.Connection, tenant: str, user: str) -> Iterator[tuple[s
     """(table, record) of all that is the owner's, names the owner, or hangs on the owner's cubes."""
     where = {"cubes": OWNED, **hanging(db, "cubes", OWNED)}
     for table in tables(db):
-        names = columns(db, table)
-        if "owner" in names and table not in where:
+        held = columns(db, table)
+        if "owner" in held and table not in where:
             where[table] = OWNED
-        elif {"tenant", "user"} <= set(names):
+        elif {"tenant", "user"} <= set(held):
             where[table] = NAMED
     where["grants"] = (
         f"({OWNED}) OR (with_user = :user AND owner IN (SELECT owner FROM main.owners WHERE tenant = :tenant))"
     )
     where["attempts"] = f"key IN (SELECT id FROM keys WHERE {NAMED})"
+    owner = {"tenant": tenant, "user": user}
     for table, condition in where.items():
-        found = db.execute(f"SELECT * FROM {table} WHERE {condition}", {"tenant": tenant, "user": user})
-        described = [name for name, *_ in found.description]
+        names = [name for name in columns(db, table) if name != "digest"]
+        found = db.execute(f"SELECT {', '.join(names)} FROM {table} WHERE {condition}", owner)
         for row in found:
-            yield table, {name: shown(name, value) for name, value in zip(described, row) if name != "digest"}
+            yield table, {name: shown(name, value) for name, value in zip(names, row)}
 
 
 def shown(name: str, value: Any) -> Any:

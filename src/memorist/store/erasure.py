@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import sqlite3
 import time
@@ -42,6 +43,8 @@ FOLLOWED = (
     f"SELECT source FROM links WHERE kind = '{SAW}' AND target IN ({{}})",
 )
 
+
+LISTED = "row IN (SELECT CAST(value AS BIGINT) FROM json_each(:listed))"
 
 SHOWN_WITH = (
     "SELECT DISTINCT parent FROM lineage"
@@ -91,14 +94,12 @@ def closure(db: sqlite3.Connection, rows: Sequence[int]) -> set[int]:
 def erase(db: sqlite3.Connection, owner: int, rows: Sequence[int]) -> tuple[Erased, list[int]]:
     """Delete the closure of the rows. Also returns the episodes that lost a neighbour, to organise anew."""
     doomed = sorted(closure(db, rows))
-    headers = fetch_in(db, "SELECT row, id, origin, kind, text, meta FROM cubes WHERE row IN ({})", doomed)
+    headers = fetch_in(db, "SELECT row, id, origin, kind, text, meta FROM cubes WHERE row IN ({}) ORDER BY row", doomed)
     parents = fetch_in(db, derived.NEIGHBOURS, doomed)
     touched = sorted({row for (row,) in parents} - set(doomed))
     ids = [id for _, id, *_ in headers]
-    db.execute("CREATE TEMP TABLE IF NOT EXISTS doomed (row INTEGER PRIMARY KEY)")
-    db.execute("DELETE FROM doomed")
-    db.executemany("INSERT INTO doomed VALUES (?)", [(row,) for row in doomed])
-    records = hanging_counts(db)
+    listed = json.dumps([int(row) for row in doomed])
+    records = hanging_counts(db, listed)
     counts = {
         "episodes": sum(origin == SOURCE for _, _, origin, *_ in headers),
         "derived": sum(origin != SOURCE for _, _, origin, *_ in headers),
@@ -115,8 +116,8 @@ def erase(db: sqlite3.Connection, owner: int, rows: Sequence[int]) -> tuple[Eras
         " AND c.state = 'merged' AND l.target IN ({})",
         doomed,
     )
-    db.execute("DELETE FROM cubes WHERE row IN (SELECT row FROM doomed)")
-    db.execute("DELETE FROM doomed")
+    # In one statement, as versions hold each other.
+    db.execute(f"DELETE FROM cubes WHERE {LISTED}", {"listed": listed})
     back = [row for (row,) in widowed if row not in set(doomed)]
     db.executemany("UPDATE cubes SET state = 'activated' WHERE row = ?", [(row,) for row in back])
     touched = sorted({*touched, *back})
@@ -142,11 +143,11 @@ def erase(db: sqlite3.Connection, owner: int, rows: Sequence[int]) -> tuple[Eras
     return Erased(tuple(ids), counts, tuple(texts), removed), touched
 
 
-def hanging_counts(db: sqlite3.Connection) -> dict[str, int]:
-    """How many records of each table go with the cubes whose rows stand in `doomed`."""
-    found = hanging(db, "cubes", "row IN (SELECT row FROM temp.doomed)")
+def hanging_counts(db: sqlite3.Connection, listed: str) -> dict[str, int]:
+    """How many records of each table go with the cubes whose rows are listed, as JSON."""
+    found = hanging(db, "cubes", LISTED)
     return {
-        table: int(db.execute(f"SELECT COUNT(*) FROM {table} WHERE {where}").fetchone()[0])
+        table: int(db.execute(f"SELECT COUNT(*) FROM {table} WHERE {where}", {"listed": listed}).fetchone()[0])
         for table, where in found.items()
     }
 
@@ -168,7 +169,18 @@ def removed_of(
 
 def unfinished(db: sqlite3.Connection) -> bool:
     """Whether bytes of what was erased may still be in the files: an erase was ended before they were rewritten."""
-    return db.execute("SELECT 1 FROM meta WHERE name = ?", (UNFINISHED,)).fetchone() is not None
+    return number_unfinished(db) is not None
+
+
+def number_unfinished(db: sqlite3.Connection) -> str | None:
+    """The number of such an erase, the last if there are several."""
+    found = db.execute("SELECT value FROM meta WHERE name = ?", (UNFINISHED,)).fetchone()
+    return str(found[0]) if found else None
+
+
+def finished(db: sqlite3.Connection, number: str) -> None:
+    """The files were rewritten since this erase."""
+    db.execute("DELETE FROM meta WHERE name = ? AND value = ?", (UNFINISHED, number))
 
 
 def compact(db: sqlite3.Connection, patience: float | None = None) -> None:
@@ -209,7 +221,7 @@ def remains(db: sqlite3.Connection, files: Sequence[Path], piece: str) -> bool:
     needle = piece.encode()
     if len(needle) < LEAST_SEARCHED or not any(holds(file, needle) for file in files):
         return False
-    living = "SELECT 1 FROM cubes WHERE instr(text, :piece) OR instr(meta, :piece) LIMIT 1"
+    living = "SELECT 1 FROM cubes WHERE instr(text, :piece) > 0 OR instr(meta, :piece) > 0 LIMIT 1"
     return db.execute(living, {"piece": piece}).fetchone() is None
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from memorist.store.living import ALIVE
 from memorist.store.protocol import Extracted
 from memorist.store.rows import fetch_in
+from memorist.store.scoped import enter
 
 CURRENT = f"origin = 'source' AND {ALIVE} AND superseded_at IS NULL"
 
@@ -61,6 +62,7 @@ def restore(db: sqlite3.Connection, record: Mapping[str, Any]) -> None:
         raise ValueError("its value is not a list of facts")
     if not all(isinstance(part, str) for fact in facts for part in fact):
         raise ValueError("its value is not a list of facts")
+    enter(db, record["tenant"])
     sql = "SELECT c.row, owner FROM cubes c JOIN owners o USING (owner) WHERE c.id = ? AND o.tenant = ? AND o.user = ?"
     found = db.execute(sql, (record["id"], record["tenant"], record["user"])).fetchone()
     if found is None:

@@ -93,7 +93,13 @@ class Remains:
 
 
 class Governed(Protocol):
-    """What every store does beside remembering."""
+    """What every store does beside remembering.
+
+    A store on which `governs` is false keeps grants, the audit log and the sensitivity of cubes, but shows nobody a
+    part: `seen` and `remains` raise StoreError before anything is shown, and its erasures have no certificate.
+    """
+
+    governs: bool
 
     def seen(self, sight: Sight) -> Any:
         """The store as a subject sees it, itself a `Store`, closed with this one.

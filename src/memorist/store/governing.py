@@ -1,41 +1,28 @@
-"""Governance in SQLite; see `memorist.store.governed.Governed`."""
+"""Governance in tables; see `memorist.store.governed.Governed`."""
 
 from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from memorist.cube import Scope
-from memorist.store import audit, dossier, erasure, grants, tags
-from memorist.store.connection import Database
-from memorist.store.governed import Entry, Grant, Remains, Sight, Subject
+from memorist.store import audit, dossier, grants, tags
+from memorist.store.governed import Entry, Grant, Subject
 from memorist.store.prints import secret_of
-from memorist.store.rows import next_revision, owner_of
-
-if TYPE_CHECKING:
-    from memorist.store.seen import SeenStore
+from memorist.store.rows import next_revision
+from memorist.store.scoped import Transactions, enter, owner_of
 
 STORE = "store"
 
 
 class Governing:
-    """What `SQLiteStore` does beside remembering."""
+    """What a store of tables does beside remembering, but for what needs its files or its connections."""
 
-    path: Path
-    _database: Database
-
-    def seen(self, sight: Sight) -> SeenStore:
-        """The store as a subject sees it."""
-        from memorist.store.seen import SeenStore
-        from memorist.store.sqlite import SQLiteStore
-
-        assert isinstance(self, SQLiteStore)
-        return SeenStore(self, sight)
+    _database: Transactions
 
     def grant(self, grant: Grant, by: Subject | None) -> Grant:
         """Keep a grant, and return it with its number."""
@@ -59,6 +46,7 @@ class Governing:
     def granted(self, tenant: str, subject: Subject) -> list[Grant]:
         """The grants that a subject has now, oldest first."""
         with self._database.reading() as db:
+            enter(db, tenant)
             return grants.held(db, tenant, subject)
 
     def tags(self, scope: Scope) -> dict[str, tuple[str, ...]]:
@@ -91,11 +79,6 @@ class Governing:
         with self._database.reading() as db:
             return audit.hash_at(db, place)
 
-    def remains(self, number: str, cubes: Sequence[str], texts: Sequence[str]) -> Remains:
-        """What of an erasure is still or again there."""
-        with self._database.reading() as db:
-            return erasure.found_again(db, self.path, number, cubes, texts)
-
     def identity(self) -> str:
         """A random name of this store and its copies."""
         with self._database.reading() as db:
@@ -108,6 +91,7 @@ class Governing:
     def known_of(self, scope: Scope) -> Iterator[tuple[str, dict[str, Any]]]:
         """All that is kept of an owner, as (table, record)."""
         with self._database.reading() as db:
+            enter(db, scope.tenant)
             yield from dossier.known_of(db, scope.tenant, scope.user)
 
 

@@ -1,4 +1,4 @@
-"""Grants in SQLite."""
+"""Grants in tables."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HELD = "g.with_user = ? AND (g.with_agent = '' OR g.with_agent = ?) AND g.revoke
 
 LATER = """
 WITH RECURSIVE later (row) AS (
-  SELECT value FROM json_each(?) UNION SELECT c.row FROM cubes c JOIN later ON c.replaces = later.row
+  SELECT CAST(value AS BIGINT) FROM json_each(?) UNION SELECT c.row FROM cubes c JOIN later ON c.replaces = later.row
 )
 SELECT row FROM later
 """

@@ -58,7 +58,7 @@ def any_free(db: sqlite3.Connection, owner: int, now: datetime, number: int, kin
 
 def claim(db: sqlite3.Connection, scope: Scope, owner: int, now: datetime, number: int, kind: str) -> Job | None:
     """Lease the oldest free job, or the one named."""
-    sql = f"SELECT {COLUMNS} FROM jobs WHERE {FREE} ORDER BY job LIMIT 1"
+    sql = f"SELECT {COLUMNS} FROM jobs WHERE {FREE} ORDER BY job LIMIT 1 /*+ FOR UPDATE SKIP LOCKED */"
     found = db.execute(sql, free(db, owner, now, number, kind)).fetchone()
     if found is None:
         return None
@@ -102,8 +102,8 @@ def overtaken(db: sqlite3.Connection, owner: int, job: Job) -> bool:
     """Whether an episode of the job's conversations was added or changed since it was claimed."""
     sql = (
         "SELECT 1 FROM cubes WHERE owner = ? AND revision > ? AND origin = 'source' AND session != ''"
-        " AND (session, agent) IN (SELECT session, agent FROM cubes WHERE row IN (SELECT value FROM json_each(?)))"
-        " LIMIT 1"
+        " AND (session, agent) IN (SELECT session, agent FROM cubes WHERE row IN"
+        " (SELECT CAST(value AS BIGINT) FROM json_each(?))) LIMIT 1"
     )
     return db.execute(sql, (owner, job.seen, json.dumps(job.rows))).fetchone() is not None
 

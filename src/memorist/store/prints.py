@@ -32,7 +32,8 @@ def secret_of(db: sqlite3.Connection) -> bytes:
     if found:
         return bytes.fromhex(found[0])
     made = secrets.token_bytes(32)
-    db.execute("INSERT INTO meta VALUES (?, ?)", (SECRET, made.hex()))
+    if db.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (SECRET, made.hex())).rowcount != 1:
+        return secret_of(db)  # another process was quicker
     return made
 
 

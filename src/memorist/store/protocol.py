@@ -221,6 +221,7 @@ class Passage:
     speaker: str | None
     text: str
     at: datetime
+    tenant: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,16 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
+from functools import cache
+
+from memorist.store.postgres.tables import Layout, layout_of
+from memorist.store.schema import MIGRATIONS
+
+
+@cache
+def layout() -> Layout:
+    """The newest schema, for a database that cannot be asked in SQLite's words."""
+    return layout_of(MIGRATIONS)
 
 
 def hanging(db: sqlite3.Connection, root: str, condition: str) -> dict[str, str]:
@@ -29,17 +39,24 @@ def hanging(db: sqlite3.Connection, root: str, condition: str) -> dict[str, str]
 
 def tables(db: sqlite3.Connection) -> list[str]:
     """All tables of the store."""
+    if not isinstance(db, sqlite3.Connection):
+        return sorted(layout().tables)
     sql = "SELECT name FROM main.sqlite_master WHERE type = 'table' AND name NOT GLOB 'sqlite_*' ORDER BY name"
     return [name for (name,) in db.execute(sql)]
 
 
 def columns(db: sqlite3.Connection, table: str) -> Mapping[str, str]:
     """Columns of a table with their types."""
+    if not isinstance(db, sqlite3.Connection):
+        return {column.name: column.type for column in layout().tables[table].columns}
     return {name: type for _, name, type, *_ in db.execute(f"PRAGMA main.table_info({table})")}
 
 
 def cascades(db: sqlite3.Connection, table: str) -> list[tuple[str, str, str]]:
     """(column, table, its key) of the references that delete along."""
+    if not isinstance(db, sqlite3.Connection):
+        references = layout().tables[table].references
+        return [(one.column, one.table, one.to) for one in references if one.on_delete == "CASCADE"]
     found = db.execute(f"PRAGMA main.foreign_key_list({table})").fetchall()
     return [
         (column, parent, key or primary_key(db, parent))

@@ -20,6 +20,7 @@ from memorist.models.embedder import Identity, Vectors
 from memorist.store.living import REWRITABLE
 from memorist.store.moments import micros, moment
 from memorist.store.protocol import Passage, Reembedding, Rows
+from memorist.store.scoped import alone, each_tenant, enter
 
 # Windows have no vector of their own; those of an odd length are their organiser's own, and it makes them again.
 OF_TEXT = "f.vector IS NOT NULL AND length(f.vector) = :size"
@@ -57,6 +58,7 @@ def demand(db: sqlite3.Connection, identity: Identity) -> None:
 
 def begin(db: sqlite3.Connection, identity: Identity, now: datetime) -> None:
     """Begin, or go on with what was begun. Raises StateError when another embedder's vectors are being made."""
+    alone(db)
     running = target(db)
     if running and running[0] != identity:
         raise StateError(
@@ -84,19 +86,25 @@ def passages(db: sqlite3.Connection, after: int, limit: int) -> list[Passage]:
     if target(db) is None:
         return []
     sql = (
-        "SELECT f.row, c.revision, c.origin = 'source', c.speaker, c.text, c.at FROM features f"
-        f" JOIN cubes c ON c.row = f.row WHERE f.row > :after AND {LACKING} ORDER BY f.row LIMIT :limit"
+        "SELECT f.row, c.revision, c.origin = 'source', c.speaker, c.text, c.at, o.tenant FROM features f"
+        " JOIN cubes c ON c.row = f.row JOIN owners o ON o.owner = c.owner"
+        f" WHERE f.row > :after AND {LACKING} ORDER BY f.row LIMIT :limit"
     )
     found = db.execute(sql, {"after": after, "limit": limit, "size": size_of(db)})
-    return [Passage(row, seen, bool(said), who, text, moment(at)) for row, seen, said, who, text, at in found]
+    return [
+        Passage(row, seen, bool(said), who, text, moment(at), tenant)
+        for row, seen, said, who, text, at, tenant in found
+    ]
 
 
 def put(db: sqlite3.Connection, identity: Identity, vectors: Mapping[Passage, Vectors]) -> None:
     """Keep vectors, but of what was erased or changed since it was read."""
+    alone(db)
     demand(db, identity)
     for passage, vector in vectors.items():
         if vector.shape != (identity.dimension,) or not np.isfinite(vector).all():
             raise InputError(f"{identity.name} gave no finite vector of {identity.dimension} numbers")
+        enter(db, passage.tenant)
         db.execute(
             "INSERT OR REPLACE INTO beside SELECT row, ? FROM cubes WHERE row = ? AND revision = ?",
             (vector.astype(np.float16).tobytes(), passage.row, passage.revision),
@@ -105,21 +113,23 @@ def put(db: sqlite3.Connection, identity: Identity, vectors: Mapping[Passage, Ve
 
 def finish(db: sqlite3.Connection, identity: Identity, anew: Sequence[str]) -> bool:
     """Put the new vectors in place; False while some are lacking."""
+    alone(db)
     demand(db, identity)
     size = {"size": size_of(db)}
     if db.execute(f"SELECT 1 FROM features f WHERE {LACKING} LIMIT 1", size).fetchone():
         return False
-    hide_own(db, anew, size)
-    measure_windows(db, identity.dimension)
-    db.execute(
-        "UPDATE features SET vector = (SELECT b.vector FROM beside b WHERE b.row = features.row)"
-        " WHERE row IN (SELECT row FROM beside)"
-    )
+    for _ in each_tenant(db):
+        hide_own(db, anew, size)
+        measure_windows(db, identity.dimension)
+        db.execute(
+            "UPDATE features SET vector = (SELECT b.vector FROM beside b WHERE b.row = features.row)"
+            " WHERE row IN (SELECT row FROM beside)"
+        )
+        # Caches are of the old vectors, and so is what is being made of running jobs: both begin anew.
+        db.execute("UPDATE owners SET epoch = epoch + 1, revision = revision + 1")
+        db.execute("UPDATE jobs SET lease_until = 0, attempts = attempts + 1")
     db.execute("UPDATE meta SET value = ? WHERE name = 'embedder'", (json.dumps(asdict(identity)),))
     cancel(db)
-    # Caches are of the old vectors, and so is what is being made of running jobs: both begin anew.
-    db.execute("UPDATE owners SET epoch = epoch + 1, revision = revision + 1")
-    db.execute("UPDATE jobs SET lease_until = 0, attempts = attempts + 1")
     return True
 
 
@@ -163,5 +173,6 @@ def norm_of(rows: Rows, vectors: npt.NDArray[np.float16], members: bytes) -> flo
 
 def cancel(db: sqlite3.Connection) -> None:
     """Drop what was made beside."""
+    alone(db)
     db.execute("DELETE FROM beside")
     db.execute("DELETE FROM meta WHERE name = 'reembedding'")

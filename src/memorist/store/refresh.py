@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+from functools import partial
 
 from memorist.store.index import OwnerIndex
 from memorist.store.living import ALIVE
 from memorist.store.rows import span_bounds
+from memorist.store.scoped import stream
 
 # The rows are sorted before anything else of them is read: sorting whole records would copy every vector. The limit
 # keeps SQLite from dropping the order of a subquery.
@@ -14,12 +16,12 @@ CHANGED = "(SELECT row FROM cubes WHERE owner = ? AND revision > ? ORDER BY row 
 READ = f"""
 SELECT c.row, {ALIVE} AND c.superseded_at IS NULL, f.tokens, f.terms, f.vector, c.at, c.times
 FROM {CHANGED} r CROSS JOIN cubes c ON c.row = r.row CROSS JOIN features f ON f.row = r.row
-WHERE c.origin = 'source' AND f.terms IS NOT NULL AND c.aside IS NULL
+WHERE c.origin = 'source' AND f.terms IS NOT NULL AND c.aside IS NULL /*+ ORDER BY r.row */
 """
 READ_WINDOWS = f"""
 SELECT {ALIVE}, f.members, f.norm
 FROM {CHANGED} r CROSS JOIN cubes c ON c.row = r.row CROSS JOIN features f ON f.row = r.row
-WHERE c.origin = 'windows' AND c.aside IS NULL
+WHERE c.origin = 'windows' AND c.aside IS NULL /*+ ORDER BY r.row */
 """
 BATCH = 20_000
 
@@ -47,7 +49,8 @@ def count(db: sqlite3.Connection, owner: int) -> int:
 def read(db: sqlite3.Connection, owner: int, index: OwnerIndex) -> None:
     """Take in episodes and windows changed after the index's revision."""
     newest = int(index.rows[index.size - 1]) if index.size else -1
-    rows = db.execute(READ, (owner, index.revision))
+    fetch = db.execute if index.revision else partial(stream, db)
+    rows = fetch(READ, (owner, index.revision))
     while batch := rows.fetchmany(BATCH):
         records = [(*record[:6], () if record[6] == "[]" else span_bounds(record[6])) for record in batch]
         known = [record for record in records if record[0] <= newest]
@@ -56,6 +59,6 @@ def read(db: sqlite3.Connection, owner: int, index: OwnerIndex) -> None:
             index.change(known)
         if new:
             index.extend(new)
-    windows = db.execute(READ_WINDOWS, (owner, index.revision))
+    windows = fetch(READ_WINDOWS, (owner, index.revision))
     while batch := windows.fetchmany(BATCH):
         index.put_windows(batch)

@@ -14,6 +14,7 @@ from memorist.sources.message import check_text
 from memorist.store.moments import micros, moment
 from memorist.store.reply_log import Exchange, Spent
 from memorist.store.rows import fetch_in
+from memorist.store.scoped import owner_of
 
 COLUMNS = (
     *("key", "purpose", "prompt", "model", "parameters", "text", "finish", "calls"),
@@ -23,7 +24,7 @@ NOT_KEPT = "what it saw is gone, so its reply was not kept"
 
 SOURCES = """
 WITH RECURSIVE seen (row) AS (
-  SELECT value FROM json_each(?) UNION SELECT parent FROM lineage JOIN seen ON child = seen.row
+  SELECT CAST(value AS BIGINT) FROM json_each(?) UNION SELECT parent FROM lineage JOIN seen ON child = seen.row
 )
 SELECT row, origin FROM cubes JOIN seen USING (row) WHERE +owner = ?
 """
@@ -93,14 +94,14 @@ def spent(db: sqlite3.Connection, owner: int, since: datetime | None) -> list[Sp
 def erase(db: sqlite3.Connection, rows: Sequence[int]) -> tuple[int, list[str]]:
     """Delete the calls that saw any of these episodes; returns how many, and what their replies said."""
     doomed = sorted({reply for (reply,) in fetch_in(db, "SELECT reply FROM reply_rows WHERE row IN ({})", rows)})
-    found = fetch_in(db, "SELECT text, calls FROM replies WHERE reply IN ({})", doomed)
+    found = fetch_in(db, "SELECT text, calls FROM replies WHERE reply IN ({}) ORDER BY reply", doomed)
     db.executemany("DELETE FROM replies WHERE reply = ?", [(reply,) for reply in doomed])
     return len(doomed), [said for both in found for said in both if said not in ("", "[]")]
 
 
 def says(db: sqlite3.Connection, piece: str) -> bool:
     """Whether a reply that is kept says this."""
-    sql = "SELECT 1 FROM replies WHERE instr(text, :piece) OR instr(calls, :piece) LIMIT 1"
+    sql = "SELECT 1 FROM replies WHERE instr(text, :piece) > 0 OR instr(calls, :piece) > 0 LIMIT 1"
     return db.execute(sql, {"piece": piece}).fetchone() is not None
 
 
@@ -199,10 +200,7 @@ def restore(db: sqlite3.Connection, record: Mapping[str, Any]) -> None:
     """Insert a dumped call, unless it is there or an episode it saw is not. Raises ValueError when it cannot have been
     dumped."""
     values = inspected(record)
-    found = db.execute(
-        "SELECT owner FROM owners WHERE tenant = ? AND user = ?", (record["tenant"], record["user"])
-    ).fetchone()
-    owner = int(found[0]) if found else 0
+    owner = owner_of(db, Scope(record["tenant"], record["user"]), create=False)
     here = fetch_in(db, "SELECT row FROM cubes WHERE owner = ? AND id IN ({})", record["episodes"], owner)
     known = "SELECT 1 FROM replies WHERE owner = ? AND key = ? AND at = ?"
     if not owner or len(here) < len(record["episodes"]) or (values["text"] and not here):

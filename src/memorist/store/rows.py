@@ -95,6 +95,15 @@ def next_revision(db: sqlite3.Connection, owner: int) -> int:
     return int(found[0][0]) if found else 0
 
 
+def next_rows(db: sqlite3.Connection, count: int) -> Sequence[int]:
+    """Rows above all that ever were: an owner's rise in the order of arrival. Those not used may be given again."""
+    if not isinstance(db, sqlite3.Connection):
+        return db.numbers("cubes", count)
+    found = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'cubes'").fetchone()
+    first = int(found[0]) + 1 if found else 1
+    return range(first, first + count)
+
+
 @lru_cache(maxsize=4096)
 def scope_of(tenant: str, user: str, agent: str, session: str) -> Scope:
     """A scope; the cubes of a session share one."""
@@ -110,7 +119,10 @@ def fetch_in(db: sqlite3.Connection, sql: str, values: Sequence[Any], *before: A
     """All rows of `sql`, whose `{}` is filled with a placeholder for each value."""
     found: list[Any] = []
     for chunk in in_chunks(values):
-        found += db.execute(sql.format(", ".join("?" * len(chunk))), (*before, *chunk)).fetchall()
+        if isinstance(db, sqlite3.Connection):
+            found += db.execute(sql.format(", ".join("?" * len(chunk))), (*before, *chunk)).fetchall()
+        else:  # one array, so that the statement is planned once
+            found += db.execute(sql, (*before, list(chunk))).fetchall()
     return found
 
 

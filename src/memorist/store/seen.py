@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -18,9 +16,10 @@ from memorist.store.governed import Entry, Grant, Right, Sight, Subject
 from memorist.store.grants import covers
 from memorist.store.protocol import Draft, Erased, HeaderChange, Recalled
 from memorist.store.reply_log import Exchange
-from memorist.store.rows import fetch_in, owner_of
+from memorist.store.rows import fetch_in
+from memorist.store.scoped import owner_of
 from memorist.store.sight import Seen, allows, is_whole, refusal, sources_of
-from memorist.store.sqlite import SQLiteStore
+from memorist.store.sqlite import SQLiteStore, TableStore
 
 
 class SeenStore(SQLiteStore):
@@ -30,9 +29,8 @@ class SeenStore(SQLiteStore):
         self.path = whole.path
         self.whole = whole
         self.sight = sight
-        self._database = Seen(whole._database, sight)
-        self._indexes = OrderedDict()
-        self._refreshing = threading.RLock()
+        self._file = Seen(whole._file, sight)
+        TableStore.__init__(self, self._file, whole.place)
 
     def held(self) -> list[Grant] | None:
         """The grants of this moment; None for the owner, who needs none."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from memorist.cube import Scope, parse_moment
 from memorist.errors import InputError, brief
+from memorist.store import metadata
 from memorist.store.living import ALIVE
 from memorist.store.moments import micros
 from memorist.store.protocol import Selection
@@ -63,21 +64,21 @@ def filtered(where: Mapping[str, Any]) -> Clause:
     if not isinstance(where, Mapping):
         raise InputError(f"where={brief(where)} is not a mapping such as {{'speaker': 'Ana'}}")
     for field, wanted in where.items():
-        column, path = column_of(field)
+        check_field(field)
         for operator, value in conditions(field, wanted):
-            sql, bound = condition(column, operator, value, field)
+            sql, bound = condition(field, operator, value)
             parts.append(sql)
-            values += path * sql.count(column) + bound
-    return " AND ".join(parts) or "1", values
+            values += bound
+    return " AND ".join(parts) or "1 = 1", values
 
 
-def column_of(field: object) -> tuple[str, list[str]]:
-    """The SQL of a field and the values it binds."""
+def check_field(field: object) -> None:
+    """Raises InputError for what is no field."""
     if isinstance(field, str):
         if field in TEXT_FIELDS + TIME_FIELDS:
-            return field, []
+            return
         if field.startswith("meta.") and '"' not in field and "\x00" not in field and field.isprintable():
-            return "json_extract(meta, ?)", [f'$."{field[5:]}"']
+            return
     known = ", ".join(TEXT_FIELDS + TIME_FIELDS)
     raise InputError(f"where cannot filter on {brief(field)}; use {known} or meta.NAME")
 
@@ -94,17 +95,29 @@ def conditions(field: str, wanted: Any) -> list[tuple[str, Any]]:
     return list(wanted.items())
 
 
-def condition(column: str, operator: str, value: Any, field: str) -> Clause:
+def condition(field: str, operator: str, value: Any) -> Clause:
     """One comparison."""
+    name = field[5:] if field.startswith("meta.") else None
     if isinstance(value, (list, tuple, set, frozenset)):
         if operator not in ("eq", "ne"):
             raise InputError(f"where[{brief(field)}] compares {operator} with a list; give one value")
         bound = [bindable(one, field) for one in value]
-        negation = "NOT " if operator == "ne" else ""
-        return f"{negation}COALESCE({column}, '') IN ({', '.join('?' * len(bound))})", bound
+        sql, bound = metadata.any_of(name, bound) if name is not None else any_of(field, bound)
+        return f"NOT {sql}" if operator == "ne" else sql, bound
     if value is None:
-        return f"{column} IS {'NOT ' if operator == 'ne' else ''}NULL", []
-    return f"{column} {OPERATORS[operator]} ?", [bindable(value, field)]
+        sql, bound = metadata.missing(name) if name is not None else (f"{field} IS NULL", [])
+        return f"NOT ({sql})" if operator == "ne" else sql, bound
+    if name is not None:
+        return metadata.compared(name, OPERATORS[operator], bindable(value, field))
+    return f"{field} {OPERATORS[operator]} ?", [bindable(value, field)]
+
+
+def any_of(field: str, values: list[Any]) -> Clause:
+    """A field of the header is one of these; the empty text stands for no value, too."""
+    if not values:
+        return "1 = 0", []
+    column = field if field in TIME_FIELDS else f"COALESCE({field}, '')"
+    return f"{column} IN ({', '.join('?' * len(values))})", values
 
 
 def bindable(value: Any, field: str) -> Any:
@@ -113,12 +126,11 @@ def bindable(value: Any, field: str) -> Any:
         return micros(parse_moment(value, f"where[{brief(field)}]"))
     if isinstance(value, datetime):
         return value.isoformat()
-    if isinstance(value, bool):
-        return int(value)
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
     if isinstance(value, float) or (isinstance(value, int) and -(2**63) <= value < 2**63):
-        return value
+        number = int(value) if isinstance(value, bool) else value
+        return str(number) if field in TEXT_FIELDS else number
     raise InputError(
         f"where[{brief(field)}] has the value {brief(value)}; use a text, a number, a time or a list of them"
     )

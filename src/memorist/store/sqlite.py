@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from memorist.store import (
     audit,
     browse,
     composing,
+    copying,
     derived,
     erasure,
     extractions,
@@ -41,6 +42,7 @@ from memorist.store import (
 from memorist.store.browsing import Day, Relation, Share
 from memorist.store.check import check
 from memorist.store.connection import Database, copy_whole
+from memorist.store.governed import Remains, Sight
 from memorist.store.governing import Governing, name_store
 from memorist.store.header import set_header
 from memorist.store.index import OwnerIndex
@@ -73,18 +75,13 @@ from memorist.store.protocol import (
     Unorganised,
 )
 from memorist.store.reply_log import Exchange, Spent
-from memorist.store.rows import (
-    HEADER,
-    cube_of,
-    dimension_of,
-    dump_times,
-    fetch_in,
-    next_revision,
-    next_row,
-    owner_of,
-)
+from memorist.store.rows import HEADER, cube_of, dimension_of, dump_times, fetch_in, next_revision, next_rows
+from memorist.store.scoped import Transactions, enter, owner_of
 from memorist.store.search import IndexSearcher
 from memorist.store.select import filtered, narrowed, visible
+
+if TYPE_CHECKING:
+    from memorist.store.seen import SeenStore
 
 CACHED_EPISODES = 2_000_000
 """Indexes of the owners used last stay in memory up to this many episodes in all."""
@@ -92,16 +89,16 @@ CACHED_EPISODES = 2_000_000
 INSERT_CUBE = """
 INSERT INTO cubes (row, id, owner, agent, session, kind, origin, state, trust, role, speaker, source, text,
   meta, times, at, position, valid_from, recorded_at, replaces, revision)
-VALUES (?, ?, ?, ?, ?, 'text', ?, 'generated', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
+VALUES (?, ?, ?, ?, ?, 'text', ?, 'generated', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
 """
 
 
-class SQLiteStore(Governing):
-    """See `memorist.store.protocol.Store`."""
+class TableStore(Governing):
+    """What stores of tables do alike; see `memorist.store.protocol.Store`. `place` is named in messages."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._database = Database(path)
+    def __init__(self, database: Transactions, place: str) -> None:
+        self.place = place
+        self._database = database
         self._indexes: OrderedDict[int, OwnerIndex] = OrderedDict()
         self._refreshing = threading.RLock()
 
@@ -112,14 +109,15 @@ class SQLiteStore(Governing):
         with self._database.writing() as db:
             owner = owner_of(db, scope, create=True)
             revision = next_revision(db, owner)
-            row = next_row(db)
             added: list[str] = []
             rows: list[int] = []
+            free = iter(next_rows(db, len(drafts)))
+            row = next(free, 0)
             for draft in drafts:
                 if insert_episode(db, draft, owner, row, row, None, now, revision):
                     added.append(draft.id)
                     rows.append(row)
-                    row += 1
+                    row = next(free, 0)
                 elif back := snapshots.brought_back(db, owner, draft.id, now, revision):
                     added.append(draft.id)
                     rows.append(back)
@@ -130,9 +128,9 @@ class SQLiteStore(Governing):
     def index(self, job: Job, vectors: Mapping[int, Vectors], organised: Organised, now: datetime) -> bool:
         """Finish an index job: vectors by row, what organisers derived, and the job's end."""
         with self._database.writing() as db:
+            owner = owner_of(db, job.scope, create=False)
             if not jobs.held(db, job):
                 return False  # its lease ended, or what it is about was erased
-            owner = owner_of(db, job.scope, create=False)
             overtaken = jobs.overtaken(db, owner, job)
             revision = next_revision(db, owner)
             blobs = [(vector.astype(np.float16).tobytes(), row) for row, vector in vectors.items()]
@@ -152,18 +150,22 @@ class SQLiteStore(Governing):
             if not jobs.any_free(db, owner_of(db, scope, create=False), now, number, kind):
                 return None
         with self._database.writing() as db:
-            return jobs.claim(db, scope, owner_of(db, scope, create=False), now, number, kind)
+            # Index jobs are claimed side by side; an organiser's in turn, so its claimants queue.
+            owner = owner_of(db, scope, create=False, lock=kind != INDEX)
+            return jobs.claim(db, scope, owner, now, number, kind)
 
     def fail(
         self, job: Job, reason: str, *, failures: int = 0, not_before: datetime | None = None, dead: bool = False
     ) -> None:
         """Leave the job pending with its reason."""
         with self._database.writing() as db:
+            enter(db, job.scope.tenant)
             jobs.fail(db, job, reason, failures, not_before, dead)
 
     def renew(self, job: Job, now: datetime) -> bool:
         """Lengthen the caller's lease; False when the job is not the caller's any more."""
         with self._database.writing() as db:
+            enter(db, job.scope.tenant)
             return jobs.renew(db, job, now)
 
     def enqueue(self, scope: Scope, organiser: str, batch: int) -> int:
@@ -248,7 +250,7 @@ class SQLiteStore(Governing):
                 "UPDATE cubes SET valid_to = ?, superseded_at = ?, revision = ? WHERE row = ?",
                 (closed, learned, revision, found["row"]),
             )
-            row = next_row(db)
+            (row,) = next_rows(db, 1)
             if not insert_episode(db, draft, owner, row, found["position"], found["row"], now, revision):
                 back = snapshots.brought_back(db, owner, draft.id, now, revision, found["row"])
                 if back is None:
@@ -402,22 +404,6 @@ class SQLiteStore(Governing):
             else:
                 derived.undo(db, owner, int(found["row"]), now, next_revision(db, owner))
 
-    def compact(self, texts: Sequence[str]) -> int:
-        """Rewrite the file without free space; returns how many of the texts' bytes are still found."""
-        with self._database.alone() as db:
-            erasure.compact(db)
-            return erasure.remnants(db, self.path, texts)
-
-    def finish_erasing(self) -> bool:
-        """Rewrite the file when an erase was ended before it did; False when others kept that from being done."""
-        try:
-            with self._database.alone() as db:
-                if erasure.unfinished(db):
-                    erasure.compact(db, patience=1.0)
-        except (StoreBusy, StoreReadOnly, StoreFull):
-            return False
-        return True
-
     # Reading
 
     def turns(self, scope: Scope, rows: Sequence[int]) -> list[Turn]:
@@ -562,7 +548,10 @@ class SQLiteStore(Governing):
             return [
                 id
                 for (id,) in fetch_in(
-                    db, f"SELECT id FROM cubes WHERE origin = 'source' AND {sql} AND id IN ({{}})", ids, *values
+                    db,
+                    f"SELECT id FROM cubes WHERE origin = 'source' AND {sql} AND id IN ({{}}) ORDER BY row",
+                    ids,
+                    *values,
                 )
             ]
 
@@ -667,11 +656,6 @@ class SQLiteStore(Governing):
 
     # The store as a whole
 
-    def check(self) -> list[str]:
-        """Everything that is not as it should be; empty when the store is sound."""
-        with self._database.reading() as db:
-            return check(db, self.path, dimension_of(db))
-
     def embedder(self) -> Identity | None:
         """Whose vectors these are."""
         with self._database.reading() as db:
@@ -688,7 +672,7 @@ class SQLiteStore(Governing):
             found = self.embedder()
         if found != identity:
             raise EmbedderMismatch(
-                f"{self.path} holds vectors of {describe(found)}, not of {describe(identity)}; open it with that"
+                f"{self.place} holds vectors of {describe(found)}, not of {describe(identity)}; open it with that"
                 " embedder, or change the store's: memorist reembed --embedder NAME (in Python: Memory.reembed)"
             )
 
@@ -732,15 +716,6 @@ class SQLiteStore(Governing):
         with self._database.reading() as db:
             return [Path(path) for (path,) in db.execute("SELECT path FROM backups ORDER BY path")]
 
-    def backup(self, path: Path, now: datetime) -> None:
-        """A consistent copy while others go on; it appears under its name only when whole."""
-        with self._database.writing() as db:
-            db.execute("INSERT OR REPLACE INTO backups VALUES (?, ?)", (str(path.resolve()), micros(now)))
-            name_store(db)  # the copy must know what is erased here later
-            audit.record(db, "backup", path=str(path.resolve()))
-        with self._database.translated():
-            copy_whole(self._database.connection(), path)
-
     def dump(self, scope: Scope | None = None) -> Iterator[dict[str, Any]]:
         """Every record of the store, or of one owner, as plain data, in an order that `restore` accepts."""
         with self._database.reading() as db:
@@ -753,10 +728,80 @@ class SQLiteStore(Governing):
             audit.record(db, "import", episodes=new)
             return new
 
+    def about(self) -> tuple[str, str]:
+        """What is wrong with what the store runs on, empty when nothing is; and what that is."""
+        return "", self.place
+
+    def copy_to(self, target: TableStore, progress: copying.Progress | None = None) -> dict[str, int]:
+        """Copy everything into an empty store, of the same kind or another; returns the number of rows by table.
+
+        Rows keep their numbers, and others may go on meanwhile. Raises StateError when the target is not empty.
+        """
+        with self._database.reading() as source, target._database.writing() as db:
+            return copying.copy(source, db, progress)
+
     def close(self) -> None:
-        """Let go of the file and of what was cached."""
+        """Let go of the database and of what was cached."""
         self._indexes.clear()
         self._database.close()
+
+
+class SQLiteStore(TableStore):
+    """The store in one SQLite file."""
+
+    governs = True
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = Database(path)
+        super().__init__(self._file, str(path))
+
+    def seen(self, sight: Sight) -> SeenStore:
+        """The store as a subject sees it."""
+        from memorist.store.seen import SeenStore
+
+        return SeenStore(self, sight)
+
+    def remains(self, number: str, cubes: Sequence[str], texts: Sequence[str]) -> Remains:
+        """What of an erasure is still or again there."""
+        with self._database.reading() as db:
+            return erasure.found_again(db, self.path, number, cubes, texts)
+
+    def compact(self, texts: Sequence[str]) -> int:
+        """Rewrite the file without free space; returns how many of the texts' bytes are still found."""
+        with self._file.alone() as db:
+            erasure.compact(db)
+            return erasure.remnants(db, self.path, texts)
+
+    def finish_erasing(self) -> bool:
+        """Rewrite the file when an erase was ended before it did; False when others kept that from being done."""
+        try:
+            with self._file.alone() as db:
+                if erasure.unfinished(db):
+                    erasure.compact(db, patience=1.0)
+        except (StoreBusy, StoreReadOnly, StoreFull):
+            return False
+        return True
+
+    def check(self) -> list[str]:
+        """Everything that is not as it should be; empty when the store is sound."""
+        with self._database.reading() as db:
+            return check(db, self.path, dimension_of(db))
+
+    def backup(self, path: Path, now: datetime) -> None:
+        """A consistent copy while others go on; it appears under its name only when whole."""
+        with self._database.writing() as db:
+            note_backup(db, path, now)
+        with self._file.translated():
+            copy_whole(self._file.connection(), path)
+
+
+def note_backup(db: sqlite3.Connection, path: Path, now: datetime) -> None:
+    """Write down that a copy is made, before it is."""
+    place = str(path.resolve())
+    db.execute("INSERT OR REPLACE INTO backups (path, at) VALUES (?, ?)", (place, micros(now)))
+    name_store(db)  # the copy must know what is erased here later
+    audit.record(db, "backup", path=place)
 
 
 def insert_episode(

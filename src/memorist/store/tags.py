@@ -1,4 +1,4 @@
-"""Which cubes are sensitive as a whole, in SQLite: by their own header, or because they rest on what is."""
+"""Which cubes are sensitive as a whole: by their own header, or because they rest on what is."""
 
 from __future__ import annotations
 
@@ -30,5 +30,5 @@ def of_owner(db: sqlite3.Connection, owner: int) -> dict[int, tuple[str, ...]]:
 def by_id(db: sqlite3.Connection, owner: int) -> dict[str, tuple[str, ...]]:
     """As `of_owner`, by id."""
     tagged = of_owner(db, owner)
-    sql = "SELECT row, id FROM cubes WHERE row IN (SELECT value FROM json_each(?)) ORDER BY row"
+    sql = "SELECT row, id FROM cubes WHERE row IN (SELECT CAST(value AS BIGINT) FROM json_each(?)) ORDER BY row"
     return {id: tagged[row] for row, id in db.execute(sql, (json.dumps(list(tagged)),))}

@@ -21,6 +21,7 @@ from memorist.store import payloads
 from memorist.store.header import check_header
 from memorist.store.moments import moment
 from memorist.store.rows import fetch_in
+from memorist.store.scoped import owner_of
 
 CUBE = (
     *("id", "agent", "session", "kind", "origin", "state", "trust", "text", "meta", "at", "valid_from", "valid_to"),
@@ -91,11 +92,9 @@ class Restoring:
         """Insert a cube with its lineage, unless its id is there."""
         inspect(record)
         db = self._db
-        sql = "SELECT owner FROM owners WHERE tenant = ? AND user = ?"
-        found = db.execute(sql, (record["tenant"], record["user"])).fetchone()
-        if found is None:
+        owner = owner_of(db, Scope(record["tenant"], record["user"]), create=False)
+        if not owner:
             raise ValueError("it rests on episodes of an owner who has none")
-        (owner,) = found
         if db.execute("SELECT 1 FROM cubes WHERE id = ?", (record["id"],)).fetchone():
             return
         parents = fetch_in(db, "SELECT row FROM cubes WHERE owner = ? AND id IN ({})", record["rests"], owner)
