@@ -87,13 +87,15 @@ def cache_of(known: KeyValues | None) -> Any:
 def moved(model: TorchModel, known: KeyValues, start: int) -> KeyValues:
     """The same text read alone at another position: keys turned back from where they were and on to where they go.
 
-    By the angles that the model itself uses, which are rounded at each position.
+    By the angles that the model itself uses, which are rounded at each position; in double precision, so that moving adds
+    no more than one rounding.
     """
     if start == known.start:
         return known
-    cos, sin = angles(model, known.start, len(known.ids))
-    plain = known.keys.float() * cos - halves_turned(known.keys.float()) * sin
-    cos, sin = angles(model, start, len(known.ids))
+    turned = known.keys.double()
+    cos, sin = (one.double() for one in angles(model, known.start, len(known.ids)))
+    plain = (turned * cos - halves_turned(turned) * sin) / (cos * cos + sin * sin)
+    cos, sin = (one.double() for one in angles(model, start, len(known.ids)))
     keys = (plain * cos + halves_turned(plain) * sin).to(known.keys.dtype)
     return replace(known, keys=keys, start=start)
 
