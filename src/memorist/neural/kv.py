@@ -87,8 +87,8 @@ def cache_of(known: KeyValues | None) -> Any:
 def moved(model: TorchModel, known: KeyValues, start: int) -> KeyValues:
     """The same text read alone at another position: keys turned back from where they were and on to where they go.
 
-    By the angles that the model itself uses, which are rounded at each position; in double precision, so that moving adds
-    no more than one rounding.
+    By the angles that the model itself uses, which are rounded at each position. In double precision: moving adds no
+    more than one rounding.
     """
     if start == known.start:
         return known
