@@ -539,7 +539,9 @@ def examples_in_help() -> list[str]:
         line for one in commands for line in re.findall(r"^ {8}(\S.*)$", one.__doc__.split("\n    Param")[0], re.M)
     ]
     return [
-        line for line in lines if not any(word in line for word in ("openai:", "$FACT", "$HEAD", "erased.json", "qwen"))
+        line
+        for line in lines
+        if not any(word in line for word in ("openai:", "$FACT", "$HEAD", "erased.json", "qwen", "postgresql:"))
     ]
 
 

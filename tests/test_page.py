@@ -185,7 +185,8 @@ def test_a_memory_is_opened_changed_forgotten_and_erased(page, served):
     page.get_by_role("button", name="Remember", exact=True).click()
     page.get_by_text("Remembered.").wait_for()
     page.goto(f"{served}/#/timeline?user=bo")
-    page.locator("[role=option]").first.click()
+    page.wait_for_load_state("networkidle")  # the list of the view before may stand there until then
+    page.locator("[role=option]").filter(has_text="gate code").first.click()
     page.get_by_role("heading", name="History").wait_for()
     page.get_by_role("button", name="Change…").click()
     page.get_by_label("Words").fill("The gate code is 9876.")

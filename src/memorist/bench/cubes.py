@@ -75,7 +75,9 @@ def run(plan: Plan, out: Path | None, console: Console) -> list[Row]:
         table.add_row(row.metric, f"{row.value:.6g}", row.unit)
     console.print(table)
     if out:
-        document = {"suite": "cubes", "data": "packaged", **asdict(plan), "rows": [asdict(row) for row in rows]}
+        command = f"memorist bench cubes --model {plan.model} --seed {plan.seed} --steps {plan.steps}"
+        document = {"suite": "cubes", "command": command, "data": "packaged", **asdict(plan)}
+        document |= {"rows": [asdict(row) for row in rows]}
         out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     return rows
 
