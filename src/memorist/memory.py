@@ -653,16 +653,9 @@ class ScopedMemory:
             visible=self._visible(selection),
             now=now,
             limits=limits,
-            model=self._recogniser(),
+            model=self._logged(self._memory._model, "recall"),
         )
         return asked, memory._store.search(self.scope, selection)
-
-    def _recogniser(self) -> Callable[[Sequence[int]], ChatModel] | None:
-        """The memory's model for a recall that rests on some rows."""
-        memory, model = self._memory, self._memory._model
-        if model is None:
-            return None
-        return lambda rows: Logged(model, memory._store, self.scope, "recall", rows, memory._clock)
 
     def _visible(self, selection: Selection) -> Callable[[str], Rows | None]:
         """Which cubes of an origin a search may see."""
@@ -746,7 +739,8 @@ class ScopedMemory:
         crowd, stale = self._general(general)
         problem = memory._settle(self.scope, (Preferences(),)) or stale
         known = Known(self.scope, memory._views.of(self.scope, PREFERENCES, Tastes))
-        made = memory._recommender.recommend(wanted, chosen, k, known, crowd, model_named(model))
+        asked = self._logged(model_named(model), "recommend")
+        made = memory._recommender.recommend(wanted, chosen, k, known, crowd, asked)
         return replace(made, problem=made.problem or problem)
 
     def concepts(self, cues: Sequence[str], *, k: int = 10) -> list[Concept]:
@@ -767,13 +761,15 @@ class ScopedMemory:
         memory, seen = self._memory, question_of(problem)
         memory._settle(self.scope, (Outcomes(),))
         reader = memory._model if model is None else model_named(model, memory._place)
-
-        def logged(rows: Sequence[int]) -> ChatModel:
-            assert reader is not None
-            return Logged(reader, memory._store, self.scope, "hint", rows, memory._clock)
-
-        asked = None if reader is None else logged
+        asked = self._logged(reader, "hint")
         return hint(seen, whole("k", k), partial(memory._views.of, self.scope), memory._current(), asked, failed)
+
+    def _logged(self, model: ChatModel | None, purpose: str) -> Callable[[Sequence[int]], ChatModel] | None:
+        """A model behind the log of its replies, given the rows of the cubes that it is shown."""
+        if model is None:
+            return None
+        memory = self._memory
+        return lambda rows: Logged(model, memory._store, self.scope, purpose, rows, memory._clock)
 
     def learned(self) -> Concepts:
         """All concepts of this memory, and the traces that they were abstracted from."""
