@@ -24,6 +24,7 @@ from memorist.cli import (
     speed,
     store,
     write,
+    writers,
 )
 
 HELP = """A memory for language models that keeps learning: one file, no server, no key.
@@ -88,6 +89,7 @@ GROUPS: Mapping[str, Mapping[str, App | Callable[..., int]]] = {
 
 bench.bench.command(peers.peers)
 bench.bench.command(speed.speed)
+bench.bench.command(writers.writers)
 
 for composing in compose.COMMANDS:
     cube.cube.command(composing)
