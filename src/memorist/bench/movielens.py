@@ -111,6 +111,10 @@ class Described:
     refused: Counter[str] = field(default_factory=Counter)
     over_measured: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
+    def document(self) -> dict[str, object]:
+        """As JSON data."""
+        return {"used": self.used, "refused": dict(self.refused), "over_measured": self.over_measured}
+
     def take(self, made: Recommendations) -> None:
         """Count a recommendation."""
         if made.profile is not None:
@@ -142,7 +146,7 @@ def run(data: Path, options: Options, out: Path | None, console: Console) -> lis
         show_described(outcome, model, console)
     if out is not None:
         report = {"suite": "movielens", "part": options.part, "users": len(cases), "embedder": options.embedder}
-        told = {"model": model.name, "described": asdict(outcome), "used": asdict(model.usage)} if model else {}
+        told = {"model": model.name, "described": outcome.document(), "used": asdict(model.usage)} if model else {}
         whole = {**report, "seeds": options.seeds, **told, "rows": [asdict(row) for row in rows]}
         out.write_text(json.dumps(whole, indent=1) + "\n", "utf-8")
     return rows
