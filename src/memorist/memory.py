@@ -58,7 +58,7 @@ from memorist.models.chat import ChatModel
 from memorist.models.embedder import Embedder, Identity
 from memorist.models.known import embedder_named, embedder_of
 from memorist.models.reranker import Reranker, reranker_named
-from memorist.organise.attempts import Outcomes
+from memorist.organise.attempts import Outcomes, told
 from memorist.organise.concepts import NAME as CONCEPTS
 from memorist.organise.concepts import Abstraction, Concept, Concepts
 from memorist.organise.extract.openie import match
@@ -763,6 +763,16 @@ class ScopedMemory:
         reader = memory._model if model is None else model_named(model, memory._place)
         asked = self._logged(reader, "hint")
         return hint(seen, whole("k", k), partial(memory._views.of, self.scope), memory._current(), asked, failed)
+
+    def attempt(
+        self, problem: str, text: str, *, solved: bool = True, hinted: str = "", at: datetime | str | None = None
+    ) -> Receipt:
+        """Remember how a problem was gone about, and whether that solved it: `hint` learns from both.
+
+        `problem` is its name or its words; `hinted` is that of the `Hint` that was shown, if one was. You decide what
+        counts as solved. Raises InputError.
+        """
+        return self.add(told(problem, text, solved=solved, hinted=hinted), at=at)
 
     def _logged(self, model: ChatModel | None, purpose: str) -> Callable[[Sequence[int]], ChatModel] | None:
         """A model behind the log of its replies, given the rows of the cubes that it is shown."""

@@ -8,6 +8,7 @@ from cyclopts import App, Group, Parameter
 
 from memorist import __version__
 from memorist.cli import (
+    attempt,
     bench,
     compose,
     cube,
@@ -49,7 +50,7 @@ app = App(
 )
 
 GROUPS: Mapping[str, Mapping[str, App | Callable[..., int]]] = {
-    "Remember": {"add": write.add},
+    "Remember": {"add": write.add, "attempt": attempt.attempt},
     "Recall": {
         "search": read.search,
         "ask": read.ask,
