@@ -17,8 +17,9 @@ from rich.console import Console
 
 from memorist.cube import Cube
 from memorist.lifecycle.writing import Options
-from memorist.memory import Memory, ScopedMemory
+from memorist.memory import Memory
 from memorist.models.chat import ChatModel
+from memorist.scoped import ScopedMemory
 
 SECONDS = 600.0
 """For one call: small models on a busy machine are slow."""
