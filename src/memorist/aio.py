@@ -7,9 +7,10 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import update_wrapper
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from memorist.memory import Memory, ScopedMemory
+from memorist.memory import Memory
 from memorist.organise.general import General
 from memorist.results import Candidate, Recommendations
+from memorist.scoped import ScopedMemory
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -28,7 +28,7 @@ from rich.table import Table
 from memorist.bench.recorder import Recorder, replies_beside
 from memorist.cube import Observation
 from memorist.errors import InputError
-from memorist.memory import Memory, ScopedMemory
+from memorist.memory import Memory
 from memorist.models.chat import ChatModel
 from memorist.models.embedder import Vectors
 from memorist.models.known import embedder_named
@@ -36,6 +36,7 @@ from memorist.organise.general import General
 from memorist.organise.preferences import LIKED, Interaction
 from memorist.recall.recommend import described
 from memorist.results import Candidate, Recommendations
+from memorist.scoped import ScopedMemory
 
 Part = Literal["test", "validation"]
 

@@ -24,13 +24,14 @@ from memorist.bench.recorder import Recorder, replies_beside
 from memorist.bench.sample import Sample, names_any, sample, solved, tells
 from memorist.cube import Cube, Observation
 from memorist.lifecycle.writing import Options, Run
-from memorist.memory import Memory, ScopedMemory
+from memorist.memory import Memory
 from memorist.models.chat import ChatModel, Usage
 from memorist.organise.agent_writer import AGENT
 from memorist.organise.facts import FACTS, RULE, FactsView
 from memorist.organise.lessons import LESSONS
 from memorist.organise.notes import NOTES
 from memorist.organise.typed_writer import TYPED
+from memorist.scoped import ScopedMemory
 
 SECONDS = 900.0
 """For one call with its repair: small models on a busy machine are slow."""

@@ -606,8 +606,8 @@ def recommend(
     out
         Write the numbers to this file, too.
     """
+    from memorist.arguments import model_named
     from memorist.bench.movielens import Options, run
-    from memorist.memory import model_named
 
     writable(out)
     run(data, Options(part, limit, embedder=embedder, model=model_named(model)), out, console())

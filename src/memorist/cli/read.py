@@ -127,7 +127,7 @@ def ask(
         Show the model's words as they come, before they are checked (default: on a terminal).
     """
     from memorist.answer.asking import AskOptions
-    from memorist.memory import DEFAULT_BUDGET
+    from memorist.arguments import DEFAULT_BUDGET
 
     wanted, out = conditions(where), console()
     with options.scoped() as memory, drafts(out, False if options.json else stream) as on_text:

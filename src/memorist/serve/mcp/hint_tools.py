@@ -10,9 +10,9 @@ from mcp_types import CallToolResult
 from pydantic import Field
 
 from memorist.cube import Observation
-from memorist.memory import ScopedMemory
 from memorist.organise.attempts import told
 from memorist.results import Receipt
+from memorist.scoped import ScopedMemory
 from memorist.serve import shapes
 from memorist.serve.hints import HintShape, hint_shape
 from memorist.serve.mcp.desk import ADDS, READS, Desk, User, Words
