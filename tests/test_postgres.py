@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -298,7 +298,7 @@ def test_a_certificate_holds_until_what_was_erased_is_there_again(server: Server
     text = "The vault opens with heliotrope-7731, says the old clock in the hall."
     with Memory.open(url, embedder=HashEmbedder()) as memory:
         ana = memory.scope(user="ana")
-        first = ana.add(text).ids[0]
+        first = ana.add(text, at="2025-05-01").ids[0]
         memory.scope(user="ana", tenant="other").add("The clock in the hall is slow.")
         removed = ana.erase(first).certificate
         assert removed["search"] == {"texts": 1, "found": 0}
@@ -310,7 +310,7 @@ def test_a_certificate_holds_until_what_was_erased_is_there_again(server: Server
         (told,) = memory.verify(removed).problems
         assert "pieces of erased text in no record" in told
         server.execute(f"DROP TABLE {TABLES}.planted", url.rpartition("/")[2])
-        ana.add(text)
+        ana.add(text, at="2025-05-01")
         (told,) = memory.verify(removed).problems
         assert "has 1 of the erased memories" in told
 

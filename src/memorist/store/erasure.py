@@ -229,7 +229,7 @@ def remains(db: sqlite3.Connection, files: Sequence[Path], piece: str) -> bool:
 def found_again(
     db: sqlite3.Connection, content: Iterable[bytes], number: str, cubes: Sequence[str], texts: Sequence[str]
 ) -> Remains:
-    """What of an erasure is in a store; `content` are pieces of its files. Raises ValueError for prints that are none."""
+    """What of an erasure is in a store; `content` are pieces of its files. Raises ValueError for what are no prints."""
     secret = secret_of(db)
     wanted = set(cubes)
     prints = Prints(secret)

@@ -30,8 +30,7 @@ SELECT row FROM main.cubes WHERE owner = :owner AND row NOT IN (SELECT row FROM 
 """Episodes that are open, and what rests on nothing else."""
 
 UNREADABLE = (
-    "SELECT row FROM main.cubes WHERE origin != 'source'"
-    " AND row IN (SELECT CAST(value AS BIGINT) FROM json_each(?))"
+    "SELECT row FROM main.cubes WHERE origin != 'source' AND row IN (SELECT CAST(value AS BIGINT) FROM json_each(?))"
 )
 """What was derived from something sensitive as a whole: nothing of it can be shown that its organiser reads."""
 

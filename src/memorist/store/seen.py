@@ -23,7 +23,7 @@ from memorist.store.sqlite import TableStore
 
 
 class SeenStore(TableStore):
-    """See `memorist.store.governed.Governed.seen`. `seen` are transactions in which only what the sight shows exists."""
+    """See `memorist.store.governed.Governed.seen`. In the transactions of `seen` only what the sight shows exists."""
 
     def __init__(self, whole: TableStore, sight: Sight, seen: Transactions) -> None:
         self.whole = whole

@@ -40,6 +40,7 @@ CHANGED: Mapping[tuple[str, str], str] = {
     ("owners", "epoch"): "epoch + (SELECT turned FROM temp.sight)",
 }
 
+
 class Seen(Database):
     """Connections to a store's file through which only what one sight shows is there."""
 

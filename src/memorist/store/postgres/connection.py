@@ -16,6 +16,7 @@ from memorist.errors import (
     StoreError,
     StoreFull,
     StoreReadOnly,
+    StoreUnreachable,
 )
 from memorist.store.postgres.dialect import Dialect
 from memorist.store.postgres.names import SEEN, TABLES, VIEWS
@@ -353,5 +354,5 @@ def translate(error: psycopg.Error, place: str) -> MemoristError:
     if isinstance(error, psycopg_pool.PoolTimeout):
         return StoreBusy(f"no connection to {place} within {BUSY_SECONDS:.0f} s ({text}); is it up, and large enough?")
     if isinstance(error, errors.OperationalError):
-        return StoreError(f"{place} cannot be reached ({text}); is PostgreSQL running there?")
+        return StoreUnreachable(f"{place} cannot be reached ({text}); is PostgreSQL running there?")
     return StoreError(f"{place}: {text}")

@@ -1,8 +1,8 @@
 """What a subject may see of each table, as views of the database.
 
-The views of the schema `memorist_seen` show what the settings of a transaction say (`sight` makes them): an owner, the rows
-that are open, the tags of those that are hidden. A table that is not named here is empty. Masked texts are made by our
-rules, not by the database's, and are kept beside the cubes; a cube without them is not shown to who may not see it in clear.
+The views of the schema `memorist_seen` show what the settings of a transaction say (`sight` makes them): an owner, the
+rows that are open, the tags of those that are hidden. A table that is not named here is empty. Masked texts are made by
+our rules, not by the database's, and are kept beside the cubes; who may not see a cube in clear sees none without them.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ FROM {VIEWS}.cubes c LEFT JOIN {TABLES}.masked m
   ON m.tenant = c.tenant AND m.row = c.row AND m.rules = (SELECT current_setting('memorist.rules'))
 WHERE c.owner = (SELECT current_setting('memorist.owner')::bigint)
   AND ((SELECT current_setting('memorist.open')) = 'all'
-    OR c.row IN (SELECT value::bigint FROM json_array_elements_text(
-      CASE current_setting('memorist.open') WHEN 'all' THEN '[]' ELSE current_setting('memorist.open') END::json) AS value))
-  AND c.row NOT IN (SELECT value::bigint FROM json_array_elements_text(current_setting('memorist.closed')::json) AS value)
+    OR c.row IN (SELECT one::bigint FROM json_array_elements_text(
+      CASE current_setting('memorist.open') WHEN 'all' THEN '[]' ELSE current_setting('memorist.open') END::json) one))
+  AND c.row NOT IN (SELECT one::bigint FROM json_array_elements_text(current_setting('memorist.closed')::json) one)
   AND ((SELECT current_setting('memorist.rules')) = '' OR m.row IS NOT NULL)
 """
 TAG = "(SELECT current_setting('memorist.tagged')::jsonb) ->> c.row::text"
@@ -54,6 +54,8 @@ OF_NOW = f"""
 CREATE FUNCTION {TABLES}.masked_is_of_now() RETURNS trigger LANGUAGE plpgsql AS $trigger$
   BEGIN DELETE FROM {TABLES}.masked WHERE tenant = NEW.tenant AND row = NEW.row; RETURN NEW; END $trigger$
 """
+
+
 def masks() -> Iterator[str]:
     """The table of masked texts; one of a text that is written anew goes."""
     yield MASKED

@@ -1,4 +1,4 @@
-"""A store on PostgreSQL as a subject sees it: transactions that cannot write, in which `shown` stands before the tables."""
+"""A store on PostgreSQL as a subject sees it: transactions that cannot write, with the views of `shown` before all."""
 
 from __future__ import annotations
 

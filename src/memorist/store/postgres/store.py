@@ -73,6 +73,7 @@ class PostgresStore(TableStore):
 
     def remains(self, number: str, cubes: Sequence[str], texts: Sequence[str]) -> Remains:
         """What of an erasure is still or again there; its texts are sought where the server's files may be read."""
+        self.identity()  # has a secret from then on
         with self._server.alone() as connection, self._database.reading() as db:
             return erasure.found_again(db, rewrite.slices(connection, STRETCH - 1), number, cubes, texts)
 
