@@ -81,6 +81,7 @@ class AsyncScopedMemory:
     summarise = of_scope(ScopedMemory.summarise)
     concepts = of_scope(ScopedMemory.concepts)
     hint = of_scope(ScopedMemory.hint)
+    attempt = of_scope(ScopedMemory.attempt)
     learned = of_scope(ScopedMemory.learned)
     get = of_scope(ScopedMemory.get)
     list = of_scope(ScopedMemory.list)

@@ -50,7 +50,7 @@ from memorist.lifecycle.time_machine import TimeMachine
 from memorist.lifecycle.working_set import working_set
 from memorist.lifecycle.writing import Options, Run
 from memorist.models.chat import ChatModel
-from memorist.organise.attempts import Outcomes
+from memorist.organise.attempts import Outcomes, told
 from memorist.organise.concepts import NAME as CONCEPTS
 from memorist.organise.concepts import Abstraction, Concept, Concepts
 from memorist.organise.extract.openie import match
@@ -345,7 +345,8 @@ class ScopedMemory:
         crowd, stale = self._general(general)
         problem = memory._settle(self.scope, (Preferences(),)) or stale
         known = Known(self.scope, memory._views.of(self.scope, PREFERENCES, Tastes))
-        made = memory._recommender.recommend(wanted, chosen, k, known, crowd, model_named(model))
+        asked = self._logged(model_named(model), "recommend")
+        made = memory._recommender.recommend(wanted, chosen, k, known, crowd, asked)
         return replace(made, problem=made.problem or problem)
 
     def concepts(self, cues: Sequence[str], *, k: int = 10) -> list[Concept]:
@@ -366,13 +367,25 @@ class ScopedMemory:
         memory, seen = self._memory, question_of(problem)
         memory._settle(self.scope, (Outcomes(),))
         reader = memory._model if model is None else model_named(model, memory._place)
-
-        def logged(rows: Sequence[int]) -> ChatModel:
-            assert reader is not None
-            return Logged(reader, memory._store, self.scope, "hint", rows, memory._clock)
-
-        asked = None if reader is None else logged
+        asked = self._logged(reader, "hint")
         return hint(seen, whole("k", k), partial(memory._views.of, self.scope), memory._current(), asked, failed)
+
+    def attempt(
+        self, problem: str, text: str, *, solved: bool = True, hinted: str = "", at: datetime | str | None = None
+    ) -> Receipt:
+        """Remember how a problem was gone about, and whether that solved it: `hint` learns from both.
+
+        `problem` is its name or its words; `hinted` is that of the `Hint` that was shown, if one was. You decide what
+        counts as solved. Raises InputError.
+        """
+        return self.add(told(problem, text, solved=solved, hinted=hinted), at=at)
+
+    def _logged(self, model: ChatModel | None, purpose: str) -> Callable[[Sequence[int]], ChatModel] | None:
+        """A model behind the log of its replies, given the rows of the cubes that it is shown."""
+        if model is None:
+            return None
+        memory = self._memory
+        return lambda rows: Logged(model, memory._store, self.scope, purpose, rows, memory._clock)
 
     def learned(self) -> Concepts:
         """All concepts of this memory, and the traces that they were abstracted from."""

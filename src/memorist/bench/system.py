@@ -94,7 +94,7 @@ class RecipeSystem:
         known = recipe_named(recipe)
         if known.writers and not known.organisers:
             raise CannotRun(
-                "what it adds is written by a language model, which is not run here: memorist bench writing"
+                "what it adds is written by a language model, which is not run here: memorist bench writers"
             )
         try:
             self._memory = Memory.open(self._path, embedder=self.embedder, recipe=recipe, clock=lambda: self._now)
