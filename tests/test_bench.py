@@ -23,6 +23,7 @@ from memorist.bench.suite import Item, Outcome, Source, Task
 from memorist.bench.suites.locomo import LOCOMO
 from memorist.bench.suites.passages import HOTPOTQA, MUSIQUE, TWO_WIKI, key_of
 from memorist.bench.system import Found, RecipeSystem, Returned
+from memorist.bench.told import Outputs
 from memorist.bench.vectors import Remembering
 from memorist.errors import InputError
 from memorist.models.minilm import MiniLM
@@ -493,4 +494,4 @@ def test_a_reference_that_cannot_run_says_why(tmp_path, musique):
     docs = [{"passage": f"{first['title']}\n{first['paragraph_text']}", "extracted_triples": [["a", "b", "c"]]}]
     openie.write_text(json.dumps({"docs": docs}), encoding="utf-8")
     with pytest.raises(InputError, match=r"(?s)hipporag installed.*No module named 'hipporag'"):
-        compare(musique, openie, Path(sys.executable), 2, None, QUIET)
+        compare(musique, openie, Path(sys.executable), 2, Outputs(), QUIET)

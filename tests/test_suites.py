@@ -13,6 +13,7 @@ from memorist.bench.listing import APART
 from memorist.bench.rows import Row
 from memorist.bench.suite import Outcome, Source
 from memorist.bench.suites import (
+    MISSING,
     SUITES,
     agentbench,
     conflicts,
@@ -363,7 +364,41 @@ def test_no_command_has_the_name_of_a_suite():
     """A command would hide the suite."""
     commands = {name for name in app["bench"] if not name.startswith("-")}
     assert not commands & set(SUITES)
-    assert set(APART) <= commands - {"peers"}
+    assert set(APART) == commands - {"peers"}
+
+
+def test_every_command_tells_in_the_same_way(capsys):
+    for name in APART:
+        assert main(["bench", name, "--help"]) == 0
+        told = capsys.readouterr().out
+        for option in ("--json PATH", "--html PATH", "--debug"):
+            assert option in told, (name, option)
+    assert main(["bench", "--list"]) == 0
+    listed = capsys.readouterr().out
+    assert all(name in listed for name in APART)
+
+
+def test_all_runs_what_is_there_and_says_why_the_rest_is_not(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("MEMORIST_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(conflicts, "LENGTHS", {"1k": 1_000})
+    (tmp_path / "data" / "nq").mkdir(parents=True)
+    pair = {"ordered_kv_records": [["a1", "b1"], ["a2", "b2"]], "key": "a2", "value": "b2"}
+    lines = "\n".join(json.dumps(pair) for _ in range(5))
+    (tmp_path / "data" / "nq" / "kv-retrieval-75_keys_first100.jsonl").write_text(lines)
+    out, html = tmp_path / "out.json", tmp_path / "out.html"
+    options = ["--data", str(tmp_path / "data"), "--recipe", "lexical", "--json", str(out), "--html", str(html)]
+    assert main(["bench", "all", *options, "--limit", "2", "--limit", "keyvalue=3"]) == 0
+    found = json.loads(out.read_text())
+    asked = {name: about["questions"] for name, about in found["suites"].items()}
+    assert asked == {"keyvalue": 3, "conflicts": 4}  # two of each sort
+    assert "needs multihop/2wikimultihopqa.json, which is not in the folder" in found["lacking"]["2wiki"]
+    assert set(found["lacking"]) | set(found["suites"]) == {*SUITES, *MISSING}
+    told = " ".join(capsys.readouterr().out.split())
+    for where in (told, html.read_text()):
+        assert "2wiki cannot be run" in where
+        assert "agentbench recommendation cannot be run" in where
+    for wrong in ("0", "keyvalue=x", "nosuch=3", "3,4"):
+        assert main(["bench", "keyvalue", "--data", str(tmp_path / "data"), "--limit", wrong]) == 2
 
 
 GRID, TURNED = [[1, 2], [0, 3]], [[2, 1], [3, 0]]

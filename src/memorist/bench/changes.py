@@ -12,12 +12,11 @@ after, and found when its words are among the first RETURNED hits:
 
 from __future__ import annotations
 
-import json
 import random
 import tempfile
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from memorist.bench.rows import ALL, Row, mean
 from memorist.bench.suite import Corpus, Item
 from memorist.bench.suites.conflicts import Fact, settled, world
 from memorist.bench.system import WHEN, RecipeSystem, observation
+from memorist.bench.told import Outputs, tell
 from memorist.recall.pool import Limits
 from memorist.recipes import recipe_named
 
@@ -50,23 +50,14 @@ class World:
     taken: Sequence[Fact]
 
 
-def run(recipes: Sequence[str], seed: int, out: Path | None, console: Console) -> list[Row]:
-    """Measure the recipes both ways, print a table, and write the rows as JSON to `out`."""
+def run(recipes: Sequence[str], seed: int, out: Outputs, console: Console) -> list[Row]:
+    """Measure the recipes both ways, print a table, and tell `out`."""
     for recipe in recipes:
         recipe_named(recipe)
     made = drawn(seed)
     rows = [row for recipe in recipes for way in WAYS for row in measure(recipe, way, made)]
     show(rows, console)
-    if out is not None:
-        command = f"memorist bench changes --recipe {','.join(recipes)} --seed {seed}"
-        report = {
-            "suite": "changes",
-            "command": command,
-            "data": [],
-            "seed": seed,
-            "rows": [asdict(row) for row in rows],
-        }
-        out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    tell(out, "changes", rows, seed=seed)
     return rows
 
 

@@ -10,12 +10,11 @@ among 100 that are drawn by a seed ("sampled"), which is much easier and says le
 from __future__ import annotations
 
 import csv
-import json
 import random
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Literal
@@ -25,6 +24,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from memorist.bench.told import Outputs, tell
 from memorist.cube import Observation
 from memorist.errors import InputError
 from memorist.memory import Memory, ScopedMemory
@@ -101,8 +101,8 @@ class Row:
 Ranker = Callable[[ScopedMemory, Case, Sequence[Candidate]], list[str]]
 
 
-def run(data: Path, options: Options, out: Path | None, console: Console) -> list[Row]:
-    """Measure, print a table, and write JSON to `out`. Raises InputError for a folder without the two files."""
+def run(data: Path, options: Options, out: Outputs, console: Console) -> list[Row]:
+    """Measure, print a table, and tell `out`. Raises InputError for a folder without the two files."""
     films, ratings = films_of(data / "movies.csv"), ratings_of(data / "ratings.csv")
     cases = cases_of(ratings, options)
     embedder = embedder_named(options.embedder)
@@ -117,11 +117,14 @@ def run(data: Path, options: Options, out: Path | None, console: Console) -> lis
             memory.scope(tenant=TENANT, user=case.user).add(past)
         rows = list(measured(memory, films, cases, similar, options, console))
     show(rows, options, console)
-    if out is not None:
-        report = {"suite": "movielens", "part": options.part, "users": len(cases), "embedder": options.embedder}
-        model = options.model.name if options.model else None
-        whole = {**report, "seeds": options.seeds, "model": model, "rows": [asdict(row) for row in rows]}
-        out.write_text(json.dumps(whole, indent=1) + "\n", "utf-8")
+    asked = {
+        "part": options.part,
+        "users": len(cases),
+        "embedder": options.embedder,
+        "seeds": options.seeds,
+        "model": options.model.name if options.model else None,
+    }
+    tell(out, "recommend", rows, data=[data], asked=asked)
     return rows
 
 

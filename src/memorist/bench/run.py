@@ -41,7 +41,8 @@ CHUNK = 25
 class Plan:
     """What to measure. Without `limits` or `reader` each suite has its own; `judge` names a model that judges answers
     beside the deterministic measures; `make` opens a system over a folder; `openie` is a ready-made extraction for
-    recipes with a fact graph. A system is a recipe, or a peer behind its prefix."""
+    recipes with a fact graph. A system is a recipe, or a peer behind its prefix. `lacking` are suites that were asked
+    for and cannot run, with the reason."""
 
     suites: Sequence[tuple[Suite, Source]]
     systems: Sequence[str]
@@ -52,6 +53,7 @@ class Plan:
     workers: int = 1
     openie: Path | None = None
     make: Callable[[str, Path, str], System] | None = None
+    lacking: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def opening(self) -> Callable[[str, Path, str], System]:

@@ -6,15 +6,15 @@ and how much of what is written says nothing that was said.
 
 from __future__ import annotations
 
-import json
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
+from memorist.bench.told import Outputs, tell
 from memorist.cube import Cube
 from memorist.lifecycle.writing import Options
 from memorist.memory import Memory, ScopedMemory
@@ -78,7 +78,7 @@ class Row:
     texts: tuple[str, ...]
 
 
-def run(model: ChatModel, recipes: Sequence[str], out: Path | None, console: Console) -> list[Row]:
+def run(model: ChatModel, recipes: Sequence[str], out: Outputs, console: Console) -> list[Row]:
     """One row for each recipe, with what was written."""
     rows = []
     for recipe in recipes:
@@ -91,8 +91,7 @@ def run(model: ChatModel, recipes: Sequence[str], out: Path | None, console: Con
         )
         for text in row.texts:
             console.print(f"  - {text}", soft_wrap=True)
-    if out is not None:
-        out.write_text(json.dumps([asdict(row) for row in rows], indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    tell(out, "writing", rows)
     return rows
 
 
