@@ -11,7 +11,7 @@ from memorist.bench.arc import reader as puzzles
 from memorist.bench.arc.puzzles import Puzzle
 from memorist.bench.listing import APART
 from memorist.bench.rows import Row
-from memorist.bench.suite import Outcome, Source
+from memorist.bench.suite import Outcome, Source, Task
 from memorist.bench.suites import (
     MISSING,
     SUITES,
@@ -323,6 +323,14 @@ def test_personamem(tmp_path):
         "(first choice)": 1,
         "(longest choice)": 1,
     }
+
+
+def test_personamem_draws_whole_chats():
+    tasks = [Task(f"{chat}{n}", chat, "?") for chat in "abcdef" for n in range(10)]
+    for limit, chats in ((5, 1), (10, 1), (11, 2), (60, 6), (99, 6)):
+        found = personamem.of_few(tasks, Source(limit=limit, seed=3))
+        assert (len(found), len({task.corpus for task in found})) == (10 * chats, chats)
+    assert personamem.of_few(tasks, Source()) == tasks
 
 
 def test_nq_and_strategyqa(tmp_path):

@@ -24,10 +24,11 @@ from rich.console import Console
 from rich.table import Table
 
 from memorist.bench.metrics.continual import fuar
+from memorist.bench.report import told
 from memorist.bench.rows import ALL, Row, mean
 from memorist.bench.suite import Corpus, Item
 from memorist.bench.suites.conflicts import Fact, settled, world
-from memorist.bench.system import WHEN, RecipeSystem, observation
+from memorist.bench.system import WHEN, CannotRun, RecipeSystem, observation
 from memorist.bench.told import Outputs, tell
 from memorist.recall.pool import Limits
 from memorist.recipes import recipe_named
@@ -55,9 +56,17 @@ def run(recipes: Sequence[str], seed: int, out: Outputs, console: Console) -> li
     for recipe in recipes:
         recipe_named(recipe)
     made = drawn(seed)
-    rows = [row for recipe in recipes for way in WAYS for row in measure(recipe, way, made)]
+    rows: list[Row] = []
+    failed: dict[str, str] = {}
+    for recipe in recipes:
+        try:
+            rows += [row for way in WAYS for row in measure(recipe, way, made)]
+        except CannotRun as error:
+            failed[recipe] = str(error)
     show(rows, console)
-    tell(out, "changes", rows, seed=seed)
+    for recipe, reason in failed.items():
+        told(f"{recipe} did not run", reason, console)
+    tell(out, "changes", rows, seed=seed, failed={"changes": failed})
     return rows
 
 
@@ -77,9 +86,9 @@ def measure(recipe: str, way: str, made: World) -> list[Row]:
         tempfile.TemporaryDirectory(prefix="memorist-bench-") as folder,
         closing(RecipeSystem(recipe, Path(folder))) as system,
     ):
-        told = [*made.kept, *(old for old, _ in made.changed), *made.taken]
-        random.Random(0).shuffle(told)
-        system.add([Corpus(OWNER, tuple(item_of(fact) for fact in told))], lambda done: None)
+        facts = [*made.kept, *(old for old, _ in made.changed), *made.taken]
+        random.Random(0).shuffle(facts)
+        system.add([Corpus(OWNER, tuple(item_of(fact) for fact in facts))], lambda done: None)
         before = scores(system, made)
         change(system, way, made)
         after = scores(system, made)

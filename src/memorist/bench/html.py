@@ -1,10 +1,16 @@
 """The report of a run as one HTML file that asks nothing of the network: tables, and plots of quality against tokens,
-time and category. It is made from the JSON document, so that a report can be drawn again from what was published."""
+time and category. It is made from the JSON document, so that a report can be drawn again from what was published:
+
+    python -m memorist.bench.html report.html benchmarks.json stream.json changes.json
+"""
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
+from pathlib import Path
 from typing import Any
 
 from memorist.bench.metrics.continual import average_accuracy
@@ -85,6 +91,7 @@ def body(document: Mapping[str, Any]) -> Iterator[str]:
     if "suites" not in document and "matrices" not in document:
         yield f"<h2>{escape(str(document['suite']))}</h2>"
         yield table(rows, metrics(rows)) if rows and {"recipe", "metric", "category"} <= set(rows[0]) else plain(rows)
+        yield listed("did not run", failed.get(document["suite"], {}))
 
 
 def listed(what: str, reasons: Mapping[str, str]) -> str:
@@ -196,3 +203,12 @@ def averages(matrices: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[floa
         one["recipe"]: [(step + 1.0, average_accuracy(one["matrix"], step)) for step in range(len(one["matrix"]))]
         for one in matrices
     }
+
+
+def main(out: str, *files: str) -> None:
+    """One page of several published results."""
+    Path(out).write_text(page(*(json.loads(Path(file).read_text("utf-8")) for file in files)), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -26,7 +26,7 @@ from memorist.bench.readers import READERS, Reader, Reading, check_reader, reade
 from memorist.bench.records import Adding, Journal, Record, Setting
 from memorist.bench.rows import ALL, FAILED, Row, added_rows, rows_of
 from memorist.bench.suite import Corpus, Dataset, Outcome, Source, Suite, Task
-from memorist.bench.system import CannotRun, Found, RecipeSystem, System, kept_by
+from memorist.bench.system import CannotRun, Found, RecipeSystem, System, extracts, kept_by
 from memorist.bench.vectors import Remembering
 from memorist.errors import InputError
 from memorist.models.known import DEFAULT, embedder_named
@@ -156,7 +156,7 @@ def stores(
 ) -> Iterator[Callable[[str], Filled]]:
     """Filled stores, by the systems that are asked over them; a call raises CannotRun where there is none."""
     openings: dict[object, filling.Opening] = {}
-    for system in systems:
+    for system in sorted(systems, key=partial(begun, systems)):
         openings.setdefault(plan.keeps(system), partial(open_at, plan.opening, system, plan.embedder))
     corpora = list(dataset.corpora.values())
     with (
@@ -171,6 +171,11 @@ def stores(
             return found
 
         yield of
+
+
+def begun(systems: Sequence[str], system: str) -> tuple[bool, bool]:
+    """Where a system stands in the order of filling: the first stays there, then those that take long."""
+    return system != systems[0], not extracts(system)
 
 
 def open_at(opening: Callable[[str, Path, str], System], system: str, embedder: str, folder: Path) -> System:
