@@ -22,6 +22,7 @@ def speed(
     """Measure adding, opening, searching, memory and file size, beside other memories in the same run.
 
     Times are each system's own, without making vectors; ratios are to the first recipe, within a round.
+    Others run up to 100,000 texts, ours at any size, such as 1000000.
 
     For example:
 
@@ -38,7 +39,8 @@ def speed(
     rounds
         Repetitions, whose spread is shown (default: 3).
     patience
-        Seconds of its own that a system may take to add one size, before it is given up (default: 300).
+        Seconds of its own that a system may take to add one size; one whose pace does not do is given up
+        after a tenth of it (default: 300).
     """
     from memorist.bench.peers.known import peers_named
     from memorist.bench.speed import Asked, document, run
