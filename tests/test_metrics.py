@@ -1,5 +1,5 @@
-"""Metrics against hand-computed cases and public implementations: trec_eval, scikit-learn, torchmetrics (SQuAD), ROUGE by
-Google, and (slow, since it brings 700 MB of its own) ranx. None of ours is a BLEU, so there is nothing for sacrebleu."""
+"""Metrics against hand-computed cases and public implementations: trec_eval, scikit-learn, SQuAD by torchmetrics, ROUGE
+by Google, and (slow, since it brings 700 MB) ranx. None of ours is a BLEU, so there is nothing for sacrebleu."""
 
 import json
 import os

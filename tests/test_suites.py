@@ -29,6 +29,7 @@ from memorist.cli import main
 from memorist.cli.app import app
 from memorist.errors import InputError
 from memorist.models.wordpiece import count_tokens
+from samples import SAMPLES
 
 
 def said(answer, known=True):
@@ -366,6 +367,26 @@ def test_a_file_of_another_format_is_named(name, content, tmp_path, capsys):
     (tmp_path / "folder").mkdir()
     assert main(["bench", name, "--data", str(tmp_path / "folder")]) == 2
     assert "folder" in capsys.readouterr().err
+
+
+def test_there_is_a_sample_of_every_format():
+    assert set(SAMPLES) == {name for name, suite in SUITES.items() if suite.file}
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_file_in_the_published_format_runs_from_the_command_line(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("MEMORIST_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "data").mkdir()
+    data, out = SAMPLES[name](tmp_path / "data"), tmp_path / "out.json"
+    assert main(["bench", name, "--data", str(data), "--recipe", "lexical", "--json", str(out)]) == 0, (
+        capsys.readouterr()
+    )
+    found = json.loads(out.read_text())
+    values = [row["value"] for row in found["rows"] if row["metric"] == SUITES[name].headline]
+    assert values
+    assert all(0 <= value <= 1 for value in values)
+    assert found["suites"][name]["questions"] == len({record["task"] for record in found["records"]}) > 0
+    assert not any(record["invalid"] for record in found["records"])
 
 
 def test_no_command_has_the_name_of_a_suite():
