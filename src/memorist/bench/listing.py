@@ -25,7 +25,7 @@ APART: Mapping[str, tuple[str, str]] = {
     "sessions": ("MemGAS and its parts", "a session is the evidence, and parts are switched off"),
     "order": ("hard negatives and the order of passages", "the context is made by hand, without a memory"),
     "notes": ("whether a note's context helps to find its turn", "notes are replayed from the data"),
-    "writing": ("what a language model writes", "it judges cubes, not recall"),
+    "writers": ("what a language model writes", "it judges cubes, not recall"),
     "cubes": ("what memories as tensors save", "it compares a model with and without them"),
     "weights": ("torch against llama.cpp", "it compares networks"),
     "recommend": ("recommend against popularity", "it measures recommend, over all films (suite movielens: recall)"),

@@ -9,7 +9,6 @@ from cyclopts import Parameter
 
 from memorist.cli import OK
 from memorist.cli.bench import Told, numbers, recipes_of
-from memorist.cli.options import Model
 from memorist.cli.render import console
 from memorist.errors import InputError
 
@@ -290,34 +289,6 @@ def scheduler(*, data: Data, seed: int = 0, told: Told = Told()) -> int:
     return OK
 
 
-def writing(
-    *,
-    model: Model = None,
-    recipes: Annotated[str, Parameter(name="--recipe")] = "facts,a-mem,mem-alpha",
-    told: Told = Told(),
-) -> int:
-    """Measure what a language model writes into memory, on a small conversation.
-
-    For example:
-
-        memorist bench writing --model local:smollm2-135m --recipe facts
-
-    Parameters
-    ----------
-    recipes
-        The recipes whose writing to look at (default: facts,a-mem,mem-alpha).
-    """
-    from memorist.bench.writing import ORIGINS, run
-    from memorist.models.naming import chat_named
-
-    wanted = [name.strip() for name in recipes.split(",")]
-    odd = [name for name in wanted if name not in ORIGINS]
-    if odd:
-        raise InputError(f"the recipe {odd[0]!r:.60} has nothing that a model writes; choose of {', '.join(ORIGINS)}")
-    run(chat_named(model), wanted, told.outputs(), console())
-    return OK
-
-
 def weights(*, models: Annotated[str, Parameter(name="--model")] = "smollm2-135m", told: Told = Told()) -> int:
     """Measure how far a model in torch is from the same model in llama.cpp.
 
@@ -388,8 +359,8 @@ def recommend(
     model
         A language model that describes what would fit; then candidates are sampled ones only.
     """
+    from memorist.arguments import model_named
     from memorist.bench.movielens import Options, run
-    from memorist.memory import model_named
 
     run(data, Options(part, limit, embedder=embedder, model=model_named(model)), told.outputs(), console())
     return OK
@@ -438,7 +409,6 @@ COMMANDS = (
     updates,
     notes,
     scheduler,
-    writing,
     weights,
     cubes,
     recommend,

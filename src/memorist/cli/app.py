@@ -9,6 +9,7 @@ from cyclopts import App, Group, Parameter
 from memorist import __version__
 from memorist.cli import (
     apart,
+    attempt,
     bench,
     compose,
     cube,
@@ -25,6 +26,7 @@ from memorist.cli import (
     speed,
     store,
     write,
+    writers,
 )
 
 HELP = """A memory for language models that keeps learning: one file, no server, no key.
@@ -49,7 +51,7 @@ app = App(
 )
 
 GROUPS: Mapping[str, Mapping[str, App | Callable[..., int]]] = {
-    "Remember": {"add": write.add},
+    "Remember": {"add": write.add, "attempt": attempt.attempt},
     "Recall": {
         "search": read.search,
         "ask": read.ask,
@@ -89,6 +91,7 @@ GROUPS: Mapping[str, Mapping[str, App | Callable[..., int]]] = {
 
 bench.bench.command(peers.peers)
 bench.bench.command(speed.speed)
+bench.bench.command(writers.writers)
 
 for measuring in apart.COMMANDS:
     bench.bench.command(measuring)
