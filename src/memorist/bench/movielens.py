@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from rich.console import Console
@@ -143,11 +143,12 @@ def run(data: Path, options: Options, out: Outputs, console: Console) -> list[Ro
         systems = systems_of(similar, model, outcome)
         rows = list(measured(memory, films, cases, systems, options, console, outcome))
     show(rows, options, console)
+    described: dict[str, Any] = {}
     if model is not None:
         show_described(outcome, model, console)
+        described = {"model": model.name, "described": outcome.document(), "used": asdict(model.usage)}
     asked = {"part": options.part, "users": len(cases), "embedder": options.embedder, "seeds": options.seeds}
-    described = {"model": model.name, "described": outcome.document(), "used": asdict(model.usage)} if model else {}
-    tell(out, "recommend", rows, data=[data], asked={**asked, **described})
+    tell(out, "recommend", rows, data=[data], asked=asked, **described)
     return rows
 
 

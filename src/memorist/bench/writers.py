@@ -95,7 +95,7 @@ Found = tuple[int, tuple[Check, ...], tuple[str, ...]]
 
 
 def run(model: ChatModel, organisers: Sequence[str], out: Outputs, console: Console) -> list[Row]:
-    """A row for each organiser. A run that was killed goes on from the replies beside the JSON of `out`."""
+    """A row for each organiser. A run that was killed goes on from the replies beside `out.json`."""
     rows = []
     for name in organisers:
         recorder = Recorder(model, replies_beside(out.json))
