@@ -14,8 +14,8 @@ from canaries import START, canary, everything, story
 from memorist import Memory, Observation
 from memorist.cube import Scope
 from memorist.errors import InputError, NotAllowed, NotFound, StateError
-from memorist.memory import ScopedMemory
 from memorist.recipes import RECIPES
+from memorist.scoped import ScopedMemory
 from memorist.store.governed import Sight, Subject
 from memorist.testing import HashEmbedder
 

@@ -27,7 +27,8 @@ from rich.table import Table
 
 from memorist.cube import Cube
 from memorist.lifecycle.tensors import Making
-from memorist.memory import Memory, ScopedMemory
+from memorist.memory import Memory
+from memorist.scoped import ScopedMemory
 
 if TYPE_CHECKING:
     from memorist.neural.weights import TorchModel

@@ -21,10 +21,11 @@ from rich.table import Table
 
 from memorist.bench.conversations import ANSWERABLE, CATEGORIES, Conversation, conversations
 from memorist.cube import Cube
-from memorist.memory import Memory, ScopedMemory
+from memorist.memory import Memory
 from memorist.models.chat import Request
 from memorist.organise.notes import NOTES
 from memorist.recall.score import fused
+from memorist.scoped import ScopedMemory
 from memorist.store.protocol import Floats
 from memorist.store.terms import query_terms
 from memorist.store.texts import Found, Texts

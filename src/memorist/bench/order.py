@@ -26,11 +26,11 @@ from rich.progress import track
 from rich.table import Table
 
 from memorist.answer.extractive import rank
+from memorist.arguments import model_named
 from memorist.bench.metrics.texts import best, states
 from memorist.bench.retrievers import RETRIEVERS, Asked, Passages, passages_of, ranked
 from memorist.bench.system import WHEN
 from memorist.bench.vectors import Remembering
-from memorist.memory import model_named
 from memorist.models.chat import ChatModel, Message, Request
 from memorist.models.known import DEFAULT, embedder_named
 from memorist.models.wordpiece import count_tokens

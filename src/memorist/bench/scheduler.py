@@ -22,7 +22,8 @@ from rich.table import Table
 from memorist.bench.suite import Corpus, Source, Task
 from memorist.bench.suites.locomo import load
 from memorist.cube import Observation
-from memorist.memory import Memory, ScopedMemory
+from memorist.memory import Memory
+from memorist.scoped import ScopedMemory
 from memorist.store.terms import stems
 
 PLACES = 20

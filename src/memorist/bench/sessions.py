@@ -27,7 +27,6 @@ from memorist.bench.data import located
 from memorist.bench.suite import Source, Task, records_of
 from memorist.bench.suites.locomo import LOCOMO, name_of
 from memorist.bench.system import WHEN, RecipeSystem
-from memorist.memory import ScopedMemory
 from memorist.organise.association import EACH, GRANULARITIES, ORIGIN, TURNS, Places, Sittings, associated, both_ways
 from memorist.organise.digest import Digest, digest_of
 from memorist.organise.granularity import pieces_of, texts_of, unit
@@ -47,6 +46,7 @@ from memorist.recall.route import (
     together,
 )
 from memorist.recall.score import by_window, fused
+from memorist.scoped import ScopedMemory
 from memorist.store.products import times
 from memorist.store.protocol import Selection, Turn
 from memorist.store.terms import STOP_WORDS

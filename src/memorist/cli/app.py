@@ -8,6 +8,7 @@ from cyclopts import App, Group, Parameter
 
 from memorist import __version__
 from memorist.cli import (
+    attempt,
     bench,
     compose,
     cube,
@@ -24,6 +25,7 @@ from memorist.cli import (
     speed,
     store,
     write,
+    writers,
 )
 
 HELP = """A memory for language models that keeps learning: one file, no server, no key.
@@ -48,7 +50,7 @@ app = App(
 )
 
 GROUPS: Mapping[str, Mapping[str, App | Callable[..., int]]] = {
-    "Remember": {"add": write.add},
+    "Remember": {"add": write.add, "attempt": attempt.attempt},
     "Recall": {
         "search": read.search,
         "ask": read.ask,
@@ -88,6 +90,7 @@ GROUPS: Mapping[str, Mapping[str, App | Callable[..., int]]] = {
 
 bench.bench.command(peers.peers)
 bench.bench.command(speed.speed)
+bench.bench.command(writers.writers)
 
 for composing in compose.COMMANDS:
     cube.cube.command(composing)

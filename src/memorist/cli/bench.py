@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, Group, Parameter
 
 from memorist.cli import OK
-from memorist.cli.options import Model
 from memorist.cli.render import console
 from memorist.errors import InputError
 
@@ -484,34 +483,6 @@ def scheduler(*, data: Data, seed: int = 0, out: Out = None, debug: Debug = Fals
 
 
 @bench.command
-def writing(*, model: Model = None, recipes: Annotated[str, Parameter(name="--recipe")] = "facts,a-mem,mem-alpha",
-            out: Out = None, debug: Debug = False) -> int:  # fmt: skip
-    """Measure what a language model writes into memory, on a small conversation.
-
-    For example:
-
-        memorist bench writing --model local:smollm2-135m --recipe facts
-
-    Parameters
-    ----------
-    recipes
-        The recipes whose writing to look at (default: facts,a-mem,mem-alpha).
-    out
-        Write the numbers to this file, too.
-    """
-    writable(out)
-    from memorist.bench.writing import ORIGINS, run
-    from memorist.models.naming import chat_named
-
-    wanted = [name.strip() for name in recipes.split(",")]
-    odd = [name for name in wanted if name not in ORIGINS]
-    if odd:
-        raise InputError(f"the recipe {odd[0]!r:.60} has nothing that a model writes; choose of {', '.join(ORIGINS)}")
-    run(chat_named(model), wanted, out, console())
-    return OK
-
-
-@bench.command
 def weights(
     *, models: Annotated[str, Parameter(name="--model")] = "smollm2-135m", out: Out = None, debug: Debug = False
 ) -> int:
@@ -635,8 +606,8 @@ def recommend(
     out
         Write the numbers to this file, too.
     """
+    from memorist.arguments import model_named
     from memorist.bench.movielens import Options, run
-    from memorist.memory import model_named
 
     writable(out)
     run(data, Options(part, limit, embedder=embedder, model=model_named(model)), out, console())

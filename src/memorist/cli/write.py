@@ -22,8 +22,8 @@ from memorist.errors import InputError
 from memorist.sources import FileOptions
 
 if TYPE_CHECKING:
-    from memorist.memory import ScopedMemory
     from memorist.results import Receipt
+    from memorist.scoped import ScopedMemory
 
 LONG = 1.0
 """Seconds of work after which progress is shown."""
@@ -244,7 +244,7 @@ def erase(
 
 def new_file(name: str) -> Path:
     """A file that was made now, empty. Raises InputError when it cannot be; nothing was erased then."""
-    from memorist.memory import path_of
+    from memorist.arguments import path_of
 
     path = path_of(name)
     try:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from memorist.memory import Memory, ScopedMemory
+from memorist.memory import Memory
+from memorist.scoped import ScopedMemory
 from memorist.serve.keys import RIGHTS, hashed
 from memorist.serve.problems import Refused
 from memorist.store.audit import ACTOR

@@ -12,7 +12,20 @@ from starlette.routing import Route
 
 from memorist import __version__
 from memorist.memory import Memory
-from memorist.serve import browse, health, mem0, memories, page, problems, recall, reports, streaming, whole, work
+from memorist.serve import (
+    browse,
+    health,
+    hints,
+    mem0,
+    memories,
+    page,
+    problems,
+    recall,
+    reports,
+    streaming,
+    whole,
+    work,
+)
 from memorist.serve.access import Doorman
 from memorist.serve.chat import routes as chat
 from memorist.serve.chat.upstream import Door
@@ -65,7 +78,7 @@ def build(
     app.state.measures = Measures()
     app.state.doorman = Doorman(memory, open_without_keys=open_without_keys)
     problems.install(app)
-    for routes in (memories, recall, streaming, browse, work, whole, reports, mem0, health, page):
+    for routes in (memories, recall, hints, streaming, browse, work, whole, reports, mem0, health, page):
         app.include_router(routes.router)
     if door is not None:
         app.state.door = door

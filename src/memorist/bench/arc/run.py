@@ -28,8 +28,9 @@ from memorist.bench.arc.language import Program
 from memorist.bench.arc.puzzles import Puzzle, cues_of, own_puzzles, read_puzzles
 from memorist.bench.arc.search import Search, instances, plain_moves, score
 from memorist.cube import Observation
-from memorist.memory import Memory, ScopedMemory
+from memorist.memory import Memory
 from memorist.organise.concepts import rendered
+from memorist.scoped import ScopedMemory
 from memorist.testing import HashEmbedder
 
 CONDITIONS = ("none", "instances", "concepts")
