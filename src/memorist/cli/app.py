@@ -22,6 +22,7 @@ from memorist.cli import (
     read,
     schedule,
     serve,
+    service,
     speed,
     store,
     write,
@@ -91,6 +92,7 @@ GROUPS: Mapping[str, Mapping[str, App | Callable[..., int]]] = {
 bench.bench.command(peers.peers)
 bench.bench.command(speed.speed)
 bench.bench.command(writers.writers)
+bench.bench.command(service.service)
 
 for composing in compose.COMMANDS:
     cube.cube.command(composing)
