@@ -616,8 +616,8 @@ def recommend(
 
 @bench.command
 def concepts(
-    *, data: Path | None = None, budget: int = 6000, orders: str = "1,2,3", limit: int | None = None, out: Out = None,
-    debug: Debug = False,
+    *, data: Path | None = None, budget: int = 6000, orders: str = "1,2,3", limit: int | None = None,
+    wordings: bool = False, out: Out = None, debug: Debug = False,
 ) -> int:  # fmt: skip
     """Measure whether concepts from solved puzzles raise how many are solved.
 
@@ -635,9 +635,18 @@ def concepts(
         Seeds of the orders in which puzzles come (default: 1,2,3).
     limit
         At most so many puzzles of each order.
+    wordings
+        Measure instead whether concepts in other words could be merged by their vectors.
     out
         Write the numbers to this file, too.
     """
+    if wordings:
+        from memorist.bench.arc import wordings as measured
+        from memorist.models.known import embedder_named
+
+        writable(out)
+        measured.run(embedder_named("minilm"), out, console())
+        return OK
     from memorist.bench.arc.run import run
 
     writable(out)
