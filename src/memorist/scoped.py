@@ -29,7 +29,6 @@ from memorist.errors import (
     InputError,
     NotAllowed,
     RecordError,
-    StoreError,
     brief,
 )
 from memorist.lifecycle.agent import AgentTools
@@ -590,15 +589,12 @@ class ScopedMemory:
         memory = self._memory
         return TimeMachine(memory._store, self.scope, memory._clock, partial(memory.settle, self.scope))
 
-    def erase(self, id: str | Sequence[str], *, backups: Sequence[str | Path] = (), certified: bool = False) -> Erasure:
+    def erase(self, id: str | Sequence[str], *, backups: Sequence[str | Path] = ()) -> Erasure:
         """Destroy cubes, all their versions and everything derived from them, also in the named backups.
 
-        Returns when their bytes are gone from the files. Raises NotFound before anything is destroyed, and StoreError
-        when it is to be `certified` and this kind of store gives no certificate.
+        Returns when their bytes are gone from the files. Raises NotFound before anything is destroyed.
         """
         memory = self._memory
-        if certified and not memory._store.governs:
-            raise StoreError("erasures of this store have no certificate; nothing was erased; SQLite files have them")
         ids, named = ids_of(id), paths_of(backups)
         with ExitStack() as stack:
             copies = {path: stack.enter_context(closing(self._backup(path))) for path in named}
