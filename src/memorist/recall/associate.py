@@ -183,7 +183,7 @@ class Associate:
 
 @dataclass(frozen=True, slots=True)
 class Covering:
-    """Facts that hold a word of the question: their places, rising, and the share of its information that they cover."""
+    """Facts that hold a word of the question: places, rising, and the share of its information that each covers."""
 
     places: Nodes
     shares: Floats
@@ -322,4 +322,3 @@ def lines_of(query: Query, graph: FactGraph, places: Nodes) -> list[str]:
     lines = [cubes[row].text.splitlines() if row in cubes else [] for row in rows]
     orders = ledger.orders[places].tolist()
     return [line[order] if order < len(line) else "a fact that is gone" for line, order in zip(lines, orders)]
-

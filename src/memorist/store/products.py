@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-
 REBIASED = np.float32(2.0**112)
 """The exponents of float32 count from 127, those of float16 from 15."""
 
