@@ -10,8 +10,8 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from memorist import Observation
-from memorist.memory import ScopedMemory
 from memorist.models.chat import Reply, Request, ToolCall, Usage
+from memorist.scoped import ScopedMemory
 
 START = datetime(2025, 5, 1, 10, tzinfo=timezone.utc)
 SAID = (

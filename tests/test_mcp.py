@@ -26,7 +26,8 @@ from serving import Server, free_port
 RUN = "import sys; from memorist.cli import main; sys.exit(main())"
 TOOLS = {"add", "search", "ask", "get", "browse", "history", "update", "forget", "restore"}
 WRITER_TOOLS = {"new_memory_insert", "memory_update", "memory_delete", "search_memory"}
-READING = {"search", "ask", "get", "browse", "history", "search_memory"}
+PROBLEM_TOOLS = {"hint", "attempt"}
+READING = {"search", "ask", "get", "browse", "history", "search_memory", "hint"}
 REPLACING = {"update", "forget", "memory_update", "memory_delete"}
 
 
@@ -92,7 +93,7 @@ def test_an_agent_on_stdio_uses_every_tool(tmp_path):
     async def run() -> None:
         async with stdio(tmp_path / "memory.db", "--user", "ana") as client:
             named = {tool.name: tool for tool in (await client.list_tools()).tools}
-            assert set(named) == TOOLS | WRITER_TOOLS
+            assert set(named) == TOOLS | WRITER_TOOLS | PROBLEM_TOOLS
             assert {name for name, tool in named.items() if tool.annotations.read_only_hint} == READING
             assert {name for name, tool in named.items() if tool.annotations.destructive_hint} == REPLACING
             assert all(tool.description and tool.output_schema for tool in named.values())
@@ -109,6 +110,21 @@ def test_an_agent_over_http_uses_every_tool(server):
     async def run() -> None:
         async with over_http(server, server.key(Scope("acme"))) as client:
             await a_life(client, {"user": "ana"})
+
+    anyio.run(run)
+
+
+def test_an_agent_gets_a_hint_and_tells_how_it_went(server):
+    async def run() -> None:
+        async with over_http(server, server.key(Scope("acme", "solver"))) as client:
+            nothing = await client.call_tool("hint", {"problem": "Order the words."})
+            assert nothing.content[0].text.startswith("Nothing is known that may help.")
+            told = {"problem": "Order the words.", "text": "Sorted them by length.", "solved": True, "hinted": "a|b"}
+            (id,) = (await call(client, "attempt", **told))["ids"]
+            kept = await call(client, "get", id=id)
+            assert (kept["trust"], kept["text"]) == ("agent", "Sorted them by length.")
+            assert kept["meta"] == {"problem": "Order the words.", "solved": True, "hinted": "a|b"}
+            assert "problem" in await refusal(client, "attempt", problem="  ", text="x", solved=True)
 
     anyio.run(run)
 
@@ -192,17 +208,6 @@ def test_without_a_key_nobody_is_let_in(server):
         assert (answer.status_code, answer.headers["content-type"]) == (401, "application/problem+json")
     limited = server.client(server.key(Scope("acme"), rate=1))
     assert [limited.post("/mcp", json=ask, headers=headers).status_code for _ in range(2)][1] == 429
-
-
-def test_without_keys_a_page_cannot_reach_the_server_through_a_name_of_its_own(tmp_path):
-    running = Server(tmp_path / "memory.db", free_port(), tmp_path / "log")
-    running.start()
-    try:
-        headers = {"Accept": "application/json, text/event-stream", "Host": f"evil.example:{running.port}"}
-        ask = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
-        assert running.client().post("/mcp", json=ask, headers=headers).status_code == 421
-    finally:
-        running.stop()
 
 
 SAID = st.lists(st.tuples(st.sampled_from("AB"), st.sampled_from(["ana", "bob"]), st.integers(0, 9)), max_size=4)

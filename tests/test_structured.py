@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 from memorist.errors import BadReply, InputError, ModelUnreachable
 from memorist.models.chat import Message, Reply, Request, Usage
 from memorist.models.prompts import prompt_named, read_prompt
-from memorist.models.structured import schema_of, structured
+from memorist.models.structured import narrowed, schema_of, structured
 from memorist.testing import ScriptedModel
 
 
@@ -155,3 +155,14 @@ def test_a_broken_prompt_file_is_refused(text):
 def test_an_unknown_prompt_is_refused(name):
     with pytest.raises(InputError):
         prompt_named(name)
+
+
+def test_a_schema_can_be_narrowed_to_handles():
+    texts = {"type": "array", "items": {"type": "string"}, "maxItems": 9}
+    part = {"properties": {"one": {"type": "string"}, "text": {"type": "string"}}}
+    schema = {"properties": {"used": texts, "one": {"type": "string"}}, "$defs": {"Part": part}}
+    made = narrowed(schema, {"used": ["a", "b"], "one": ["c"]})
+    assert made["properties"]["used"] == {**texts, "items": {"type": "string", "enum": ["a", "b"]}}
+    assert made["$defs"]["Part"]["properties"] == {"one": {"type": "string", "enum": ["c"]}, "text": {"type": "string"}}
+    assert narrowed(schema, {"used": []})["properties"]["used"]["maxItems"] == 0
+    assert narrowed(schema, {}) == schema

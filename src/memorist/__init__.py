@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from memorist.answer.asking import AskOptions
     from memorist.cube import Cube, Document, Observation, Scope, TimeSpan
     from memorist.errors import MemoristError
-    from memorist.memory import Memory, ScopedMemory
+    from memorist.memory import Memory
     from memorist.organise.general import General
     from memorist.results import (
         Answer,
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         Step,
         Verification,
     )
+    from memorist.scoped import ScopedMemory
     from memorist.sources import FileOptions
 
 try:
@@ -48,7 +49,8 @@ HOMES = {
     "aio": ("AsyncMemory", "AsyncScopedMemory"),
     "cube": ("Cube", "Document", "Observation", "Scope", "TimeSpan"),
     "errors": ("MemoristError",),
-    "memory": ("Memory", "ScopedMemory"),
+    "memory": ("Memory",),
+    "scoped": ("ScopedMemory",),
     "organise.general": ("General",),
     "results": (
         *("Answer", "Candidate", "Change", "Check", "Citation", "Conflict", "Erasure", "Hit", "Hits", "Receipt"),

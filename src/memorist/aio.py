@@ -7,9 +7,10 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import update_wrapper
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from memorist.memory import Memory, ScopedMemory
+from memorist.memory import Memory
 from memorist.organise.general import General
 from memorist.results import Candidate, Recommendations
+from memorist.scoped import ScopedMemory
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -80,6 +81,7 @@ class AsyncScopedMemory:
     summarise = of_scope(ScopedMemory.summarise)
     concepts = of_scope(ScopedMemory.concepts)
     hint = of_scope(ScopedMemory.hint)
+    attempt = of_scope(ScopedMemory.attempt)
     learned = of_scope(ScopedMemory.learned)
     get = of_scope(ScopedMemory.get)
     list = of_scope(ScopedMemory.list)

@@ -17,8 +17,9 @@ from rich.console import Console
 from rich.text import Text
 
 from memorist.cube import utc
-from memorist.memory import Memory, ScopedMemory
+from memorist.memory import Memory
 from memorist.results import Citation, Erasure, Hit, Verification
+from memorist.scoped import ScopedMemory
 
 TODAY = datetime(2025, 8, 17, 9, tzinfo=timezone.utc)
 """The morning after the last message; the tour takes place then."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from memorist.cube import Observation
 from memorist.ids import digest
-from memorist.memory import ScopedMemory
+from memorist.scoped import ScopedMemory
 
 EVERY = 1_000_000
 """More than a memory holds."""

@@ -11,8 +11,8 @@ from uuid import uuid4
 
 from memorist.adapters.items import Item, Items, Kept, labels
 from memorist.errors import InputError, ModelMissing
-from memorist.memory import ScopedMemory
 from memorist.results import Hit
+from memorist.scoped import ScopedMemory
 
 try:
     from langchain_core.callbacks import CallbackManagerForRetrieverRun

@@ -14,7 +14,7 @@ from typing import Any
 from memorist.adapters.items import Item as Doc
 from memorist.adapters.items import Items, Kept
 from memorist.errors import ModelMissing
-from memorist.memory import ScopedMemory
+from memorist.scoped import ScopedMemory
 
 try:
     from langgraph.store.base import (

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from memorist.adapters.items import Item, Items, Kept, labels
+from memorist.arguments import DEFAULT_BUDGET
 from memorist.errors import InputError, ModelMissing
-from memorist.memory import DEFAULT_BUDGET, ScopedMemory
+from memorist.scoped import ScopedMemory
 
 try:
     from llama_index.core.base.base_retriever import BaseRetriever

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from memorist.arguments import model_named
 from memorist.bench.metrics.texts import best, states
 from memorist.bench.rows import mean
 from memorist.bench.suite import Task
 from memorist.errors import BadReply
-from memorist.memory import model_named
 from memorist.models.chat import ChatModel, Request, Usage
 from memorist.models.prompts import prompt_named
 from memorist.models.structured import structured

@@ -10,31 +10,33 @@ among 100 that are drawn by a seed ("sampled"), which is much easier and says le
 from __future__ import annotations
 
 import csv
-import json
 import random
 import tempfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from memorist.bench.recorder import Recorder, replies_beside
+from memorist.bench.told import Outputs, tell
 from memorist.cube import Observation
 from memorist.errors import InputError
-from memorist.memory import Memory, ScopedMemory
+from memorist.memory import Memory
 from memorist.models.chat import ChatModel
 from memorist.models.embedder import Vectors
 from memorist.models.known import embedder_named
 from memorist.organise.general import General
 from memorist.organise.preferences import LIKED, Interaction
 from memorist.recall.recommend import described
-from memorist.results import Candidate
+from memorist.results import Candidate, Recommendations
+from memorist.scoped import ScopedMemory
 
 Part = Literal["test", "validation"]
 
@@ -101,10 +103,33 @@ class Row:
 Ranker = Callable[[ScopedMemory, Case, Sequence[Candidate]], list[str]]
 
 
-def run(data: Path, options: Options, out: Path | None, console: Console) -> list[Row]:
-    """Measure, print a table, and write JSON to `out`. Raises InputError for a folder without the two files."""
+@dataclass
+class Described:
+    """What came of a model's descriptions: how often one was `used`, why else the measured order stayed, and what the
+    model adds to `recommend` (mean paired difference in NDCG@10, with its bounds)."""
+
+    used: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    over_measured: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    def document(self) -> dict[str, object]:
+        """As JSON data."""
+        return {"used": self.used, "refused": dict(self.refused), "over_measured": self.over_measured}
+
+    def take(self, made: Recommendations) -> None:
+        """Count a recommendation."""
+        if made.profile is not None:
+            self.used += 1
+        else:
+            self.refused[(made.problem or "no reply").split(":")[0]] += 1
+
+
+def run(data: Path, options: Options, out: Outputs, console: Console) -> list[Row]:
+    """Measure, print a table, and tell `out`. Raises InputError for a folder without the two files."""
     films, ratings = films_of(data / "movies.csv"), ratings_of(data / "ratings.csv")
     cases = cases_of(ratings, options)
+    model = Recorder(options.model, replies_beside(out.json)) if options.model else None
+    outcome = Described()
     embedder = embedder_named(options.embedder)
     items = {one.id: row for row, one in enumerate(films)}
     similar = Similar(items, embedder.embed([described(one) for one in films]))
@@ -115,13 +140,15 @@ def run(data: Path, options: Options, out: Path | None, console: Console) -> lis
         for case in track(cases, "remembering", console=console, transient=True):
             past = [observed(films[items[one.item]], one) for one in case.past]
             memory.scope(tenant=TENANT, user=case.user).add(past)
-        rows = list(measured(memory, films, cases, similar, options, console))
+        systems = systems_of(similar, model, outcome)
+        rows = list(measured(memory, films, cases, systems, options, console, outcome))
     show(rows, options, console)
-    if out is not None:
-        report = {"suite": "movielens", "part": options.part, "users": len(cases), "embedder": options.embedder}
-        model = options.model.name if options.model else None
-        whole = {**report, "seeds": options.seeds, "model": model, "rows": [asdict(row) for row in rows]}
-        out.write_text(json.dumps(whole, indent=1) + "\n", "utf-8")
+    described: dict[str, Any] = {}
+    if model is not None:
+        show_described(outcome, model, console)
+        described = {"model": model.name, "described": outcome.document(), "used": asdict(model.usage)}
+    asked = {"part": options.part, "users": len(cases), "embedder": options.embedder, "seeds": options.seeds}
+    tell(out, "recommend", rows, data=[data], asked=asked, **described)
     return rows
 
 
@@ -224,35 +251,50 @@ def by_popularity(scoped: ScopedMemory, case: Case, candidates: Sequence[Candida
     return [one.id for one in sorted(candidates, key=lambda one: -case.popular.get(one.id, 0))[:DEPTH]]
 
 
-def recommended(*, own: bool = True, general: bool = True, model: ChatModel | None = None) -> Ranker:
-    """`recommend` with the user's own memory, or a newcomer's; with what is known in general, or without."""
+def recommended(
+    *,
+    own: bool = True,
+    general: bool = True,
+    model: ChatModel | None = None,
+    tell: Callable[[Recommendations], None] = lambda made: None,
+) -> Ranker:
+    """`recommend` with the user's own memory, or a newcomer's; with what is known in general, or without. `tell` hears
+    of every recommendation."""
 
     def rank(scoped: ScopedMemory, case: Case, candidates: Sequence[Candidate]) -> list[str]:
         asked = scoped if own else scoped._memory.scope(tenant=TENANT, user="newcomer")
         made = asked.recommend("", candidates, k=DEPTH, general=case.general if general else None, model=model)
+        tell(made)
         return [one.id for one in made]
 
     return rank
+
+
+MEASURED, DESCRIBED = "recommend", "recommend with the model"
+
+
+def systems_of(similar: Ranker, model: ChatModel | None, outcome: Described) -> dict[str, Ranker]:
+    """What is compared; with a model it comes last."""
+    systems: dict[str, Ranker] = {
+        "popularity": by_popularity,
+        "similarity": similar,
+        MEASURED: recommended(),
+        "recommend, own memory alone": recommended(general=False),
+        "recommend, general alone": recommended(own=False),
+    }
+    return systems if model is None else {**systems, DESCRIBED: recommended(model=model, tell=outcome.take)}
 
 
 def measured(
     memory: Memory,
     films: Sequence[Candidate],
     cases: Sequence[Case],
-    similar: Ranker,
+    systems: Mapping[str, Ranker],
     options: Options,
     console: Console,
+    outcome: Described,
 ) -> Iterator[Row]:
     """A row for each protocol and system."""
-    systems: dict[str, Ranker] = {
-        "popularity": by_popularity,
-        "similarity": similar,
-        "recommend": recommended(),
-        "recommend, own memory alone": recommended(general=False),
-        "recommend, general alone": recommended(own=False),
-    }
-    if options.model is not None:
-        systems["recommend with the model"] = recommended(model=options.model)
     protocols = [("full", (0,))] if options.model is None else []
     for protocol, seeds in (*protocols, ("sampled", options.seeds)):
         gains: dict[str, list[float]] = {name: [] for name in systems}
@@ -262,6 +304,8 @@ def measured(
             for name, rank in systems.items():
                 each = [ndcg(rank(scoped, case, candidates), case.right) for candidates in drawn]
                 gains[name].append(float(np.mean(each)))
+        if DESCRIBED in gains:
+            outcome.over_measured = bounded(np.array(gains[DESCRIBED]) - np.array(gains[MEASURED]))
         for name, values in gains.items():
             yield row_of(protocol, name, values, gains["popularity"], gains["similarity"])
 
@@ -314,3 +358,13 @@ def show(rows: Sequence[Row], options: Options, console: Console) -> None:
         over = (f"{mean:+.4f} [{low:+.4f}, {high:+.4f}]" for mean, low, high in (row.over_popular, row.over_similar))
         table.add_row(row.protocol, row.system, value, *over, str(row.n))
     console.print(table)
+
+
+def show_described(outcome: Described, model: Recorder, console: Console) -> None:
+    """What the model did, in two lines."""
+    mean, low, high = outcome.over_measured
+    refused = ", ".join(f"{number} {why}" for why, number in outcome.refused.most_common()) or "none"
+    used = model.usage
+    console.print(f"{model.name}: {outcome.used} descriptions used, refused: {refused}; over recommend {mean:+.4f}"
+                  f" [{low:+.4f}, {high:+.4f}]")  # fmt: skip
+    console.print(f"{used.calls} calls, {used.prompt_tokens} + {used.reply_tokens} tokens, {used.seconds:.0f} s")

@@ -17,13 +17,13 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from memorist.answer import extractive, reader
+from memorist.arguments import model_named
 from memorist.bench.arc import reader as puzzles
 from memorist.bench.metrics.texts import best, exact, states, token_f1
 from memorist.bench.rows import mean
 from memorist.bench.suite import Task
 from memorist.bench.system import WHEN, Found, embedding_of
 from memorist.errors import BadReply, InputError
-from memorist.memory import model_named
 from memorist.models.chat import ChatModel, Usage
 from memorist.models.embedder import Embedder
 from memorist.results import Answer

@@ -16,12 +16,13 @@ from memorist.bench.suite import Corpus, Item
 from memorist.bench.vectors import Remembering
 from memorist.cube import Observation
 from memorist.errors import InputError, MemoristError, ModelMissing
-from memorist.memory import Memory, ScopedMemory
+from memorist.memory import Memory
 from memorist.models.embedder import Embedder
 from memorist.models.known import DEFAULT, embedder_named
 from memorist.recall.pool import Limits
-from memorist.recipes import recipe_named
+from memorist.recipes import RECIPES, english_facts, recipe_named
 from memorist.results import Hit, Hits
+from memorist.scoped import ScopedMemory
 
 WHEN = datetime(2025, 1, 1, tzinfo=timezone.utc)
 """When it is, for data that know no time: a run next year gives the same numbers."""
@@ -93,7 +94,7 @@ class RecipeSystem:
         known = recipe_named(recipe)
         if known.writers and not known.organisers:
             raise CannotRun(
-                "what it adds is written by a language model, which is not run here: memorist bench writing"
+                "what it adds is written by a language model, which is not run here: memorist bench writers"
             )
         try:
             self._memory = Memory.open(self._path, embedder=self.embedder, recipe=recipe, clock=lambda: self._now)
@@ -162,6 +163,11 @@ def kept_by(recipe: str) -> object:
     """What makes the store of a recipe what it is: those whose organisers and writers are the same have the same."""
     known = recipe_named(recipe)
     return known.organisers, known.writers
+
+
+def extracts(system: str) -> bool:
+    """Whether a system is a recipe that extracts facts as it is told: no other takes as long."""
+    return system.partition(":")[0] in RECIPES and english_facts in recipe_named(system).organisers
 
 
 def observation(item: Item) -> Observation:

@@ -8,6 +8,8 @@ from cyclopts import App, Group, Parameter
 
 from memorist import __version__
 from memorist.cli import (
+    apart,
+    attempt,
     bench,
     compose,
     cube,
@@ -21,9 +23,11 @@ from memorist.cli import (
     read,
     schedule,
     serve,
+    service,
     speed,
     store,
     write,
+    writers,
 )
 
 HELP = """A memory for language models that keeps learning: one file, no server, no key.
@@ -48,7 +52,7 @@ app = App(
 )
 
 GROUPS: Mapping[str, Mapping[str, App | Callable[..., int]]] = {
-    "Remember": {"add": write.add},
+    "Remember": {"add": write.add, "attempt": attempt.attempt},
     "Recall": {
         "search": read.search,
         "ask": read.ask,
@@ -88,6 +92,11 @@ GROUPS: Mapping[str, Mapping[str, App | Callable[..., int]]] = {
 
 bench.bench.command(peers.peers)
 bench.bench.command(speed.speed)
+bench.bench.command(writers.writers)
+bench.bench.command(service.service)
+
+for measuring in apart.COMMANDS:
+    bench.bench.command(measuring)
 
 for composing in compose.COMMANDS:
     cube.cube.command(composing)

@@ -143,8 +143,8 @@ def about(*, out: str | None = None, options: ScopeOptions = ScopeOptions()) -> 
         The file to write: HTML or Markdown when its name ends so, else JSON. It must not exist. Default: JSON on
         stdout.
     """
+    from memorist.arguments import path_of
     from memorist.lifecycle.dossier import write
-    from memorist.memory import path_of
 
     with options.scoped() as memory:
         document = memory.all_known()

@@ -17,8 +17,9 @@ from memorist.errors import InputError, StoreError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from memorist.memory import Memory, ScopedMemory
+    from memorist.memory import Memory
     from memorist.models.chat import ChatModel
+    from memorist.scoped import ScopedMemory
 
 SHARED = Group("Store and output", sort_key=9)
 SCOPE = Group("Whose memory", sort_key=8)
@@ -68,7 +69,7 @@ class StoreOptions:
 
 def file_of(place: str) -> Path | None:
     """The file that a place names, beside which memorist.toml may lie; None for a server's address."""
-    from memorist.memory import path_of
+    from memorist.arguments import path_of
     from memorist.store.opening import is_server
 
     return None if is_server(place) else path_of(place)

@@ -13,6 +13,7 @@ from memorist.cli import NEGATIVE, OK
 from memorist.cli.options import Model, ScopeOptions, Where, conditions
 from memorist.cli.render import (
     console,
+    data_of,
     drafts,
     emit,
     show_answer,
@@ -126,7 +127,7 @@ def ask(
         Show the model's words as they come, before they are checked (default: on a terminal).
     """
     from memorist.answer.asking import AskOptions
-    from memorist.memory import DEFAULT_BUDGET
+    from memorist.arguments import DEFAULT_BUDGET
 
     wanted, out = conditions(where), console()
     with options.scoped() as memory, drafts(out, False if options.json else stream) as on_text:
@@ -219,7 +220,10 @@ def hint(
     with options.opened() as memory:
         scoped = memory.scope(user=options.user, tenant=options.tenant, agent=options.agent, session=options.session)
         made = scoped.hint(problem, k=k, failed=failed, model=model)
-    emit(made) if options.json else show_hint(console(), made)
+    if options.json:
+        emit({**data_of(made), "text": made.text, "hinted": made.hinted})
+    else:
+        show_hint(console(), made)
     return OK
 
 

@@ -22,8 +22,8 @@ from memorist.errors import InputError
 from memorist.sources import FileOptions
 
 if TYPE_CHECKING:
-    from memorist.memory import ScopedMemory
     from memorist.results import Receipt
+    from memorist.scoped import ScopedMemory
 
 LONG = 1.0
 """Seconds of work after which progress is shown."""
@@ -235,7 +235,7 @@ def erase(
         if not yes:
             confirm(memory, id, options.json)
         told = new_file(certificate) if certificate else None
-        erasure = memory.erase(id, backups=backup, certified=bool(told))
+        erasure = memory.erase(id, backups=backup)
     if told:
         told.write_text(json.dumps(data_of(erasure.certificate), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     emit(erasure) if options.json else show_erasure(console(), erasure)
@@ -244,7 +244,7 @@ def erase(
 
 def new_file(name: str) -> Path:
     """A file that was made now, empty. Raises InputError when it cannot be; nothing was erased then."""
-    from memorist.memory import path_of
+    from memorist.arguments import path_of
 
     path = path_of(name)
     try:

@@ -121,8 +121,9 @@ class WritingDesk:
         prompt = prompt_named(call.task.prompt)
         request = Request(prompt.fill(**call.fields), max_tokens=call.task.max_tokens, prompt=prompt.id)
         model, shape, options = self._logged(call.rows), call.task.shape, self._options
+        seconds, cancel = options.seconds, options.cancel
         return self._guarded(
-            lambda: structured(model, request, shape, seconds=options.seconds, cancel=options.cancel).value
+            lambda: structured(model, request, shape, handles=call.handles, seconds=seconds, cancel=cancel).value
         )
 
     def _guarded(self, ask: Callable[[], T]) -> T | ModelError:

@@ -72,7 +72,7 @@ class LocalModel:
         """The text in pieces, then the Reply. A reply that calls tools by grammar comes in one piece."""
         begin = time.monotonic()
         loaded = self.engine()
-        by_grammar = bool(request.tools) and not loaded.knows_tools
+        by_grammar = bool(request.tools) and not self._calls_tools(loaded)
         reading = Reading()
         body = self._body(request, loaded, by_grammar)
         for chunk in loaded.stream(body, self.name, begin, seconds, cancel):
@@ -92,7 +92,7 @@ class LocalModel:
     def _body(self, request: Request, loaded: Engine, by_grammar: bool) -> dict[str, Any]:
         """The request as llama.cpp takes it."""
         messages = [wire(message, loaded) for message in request.messages]
-        if not loaded.knows_tools:
+        if not self._calls_tools(loaded):
             messages = [toolless(message) for message in messages]
         body: dict[str, Any] = {
             "messages": messages,
@@ -120,6 +120,10 @@ class LocalModel:
         elif request.schema is not None:
             body["grammar"] = loaded.grammar(request.schema, self.name)
         return body
+
+    def _calls_tools(self, loaded: Engine) -> bool:
+        """Whether the model calls tools in its own way; else a grammar holds it to calls or words."""
+        return loaded.knows_tools and (self._weights is None or self._weights.calls_tools)
 
     def _file(self) -> Path:
         """The file of weights, its hash checked when it is one we know. Raises ModelMissing."""
@@ -184,7 +188,7 @@ def toolless(message: dict[str, Any]) -> dict[str, Any]:
     """A message for a template that knows neither calls nor tools: calls and results as text."""
     if calls := message.pop("tool_calls", None):
         made = [{"tool": call["function"]["name"], "arguments": call["function"]["arguments"]} for call in calls]
-        return {"role": "assistant", "content": message["content"] or json.dumps(made, ensure_ascii=False)}
+        return {"role": "assistant", "content": message["content"] or json.dumps({"calls": made}, ensure_ascii=False)}
     if message["role"] == "tool":
         return {"role": "user", "content": f"The tool replied:\n{message['content']}"}
     return message

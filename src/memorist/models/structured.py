@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from threading import Event
@@ -52,17 +52,20 @@ def structured(
     request: Request,
     shape: type[T],
     *,
+    handles: Mapping[str, Sequence[str]] | None = None,
     seconds: float = DEFAULT_SECONDS,
     cancel: Event | None = None,
 ) -> Structured[T]:
     """The model's reply as a `shape`: a dataclass, a TypedDict (of typing_extensions before Python 3.12) or a pydantic
     model.
 
-    The request's own `schema` is replaced by that of the shape. `seconds` bound both turns together. Raises BadReply
-    with the raw reply when the repaired one is wrong, too, and the model's own ModelError.
+    The request's own `schema` is replaced by that of the shape. In it the fields of `handles` may only have the texts
+    that are given there: a grammar holds to them, and whoever takes the reply checks them all the same. `seconds` bound
+    both turns together. Raises BadReply with the raw reply when the repaired one is wrong, too, and the model's own
+    ModelError.
     """
     deadline = time.monotonic() + seconds
-    asked = replace(request, schema=schema_of(shape))
+    asked = replace(request, schema=narrowed(schema_of(shape), handles or {}))
     reply = model.reply(asked, seconds=seconds, cancel=cancel)
     value, problem = parsed(reply, shape)
     if problem is None:
@@ -87,6 +90,23 @@ def schema_of(shape: type[Any]) -> Mapping[str, Any]:
     schema = adapter(shape).json_schema()  # type: ignore[arg-type]  # mypy takes no type[Any] for hashable
     close(schema)
     return schema
+
+
+def narrowed(schema: Any, handles: Mapping[str, Sequence[str]]) -> Any:
+    """A schema in which fields of these names, a text or a list of texts, are of the texts that are given."""
+    if isinstance(schema, list):
+        return [narrowed(part, handles) for part in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    made = {name: narrowed(part, handles) for name, part in schema.items()}
+    for name in handles.keys() & made.get("properties", {}).keys():
+        field = made["properties"][name]
+        if field.get("type") == "array":
+            only = {"items": {"type": "string", "enum": list(handles[name])}} if handles[name] else {"maxItems": 0}
+            made["properties"][name] = {**field, **only}
+        elif handles[name]:
+            made["properties"][name] = {**field, "enum": list(handles[name])}
+    return made
 
 
 def parsed(reply: Reply, shape: type[T]) -> tuple[T | None, str | None]:

@@ -9,6 +9,9 @@ from typing import Any
 from memorist.models.chat import Message, Tool, ToolCall
 from memorist.models.prompts import prompt_named
 
+MOST = 8
+"""Calls of one reply."""
+
 
 def tool_turn(tools: Sequence[Tool]) -> Message:
     """The system turn that describes the tools."""
@@ -21,7 +24,7 @@ def tool_turn(tools: Sequence[Tool]) -> Message:
 
 
 def tool_schema(tools: Sequence[Tool]) -> Mapping[str, Any]:
-    """What a reply may be: a call of one of the tools, or words."""
+    """What a reply may be: a call of one of the tools, several calls, or words."""
     calls = [
         {
             "type": "object",
@@ -31,13 +34,13 @@ def tool_schema(tools: Sequence[Tool]) -> Mapping[str, Any]:
         }
         for tool in tools
     ]
-    words = {
-        "type": "object",
-        "properties": {"reply": {"type": "string"}},
-        "required": ["reply"],
-        "additionalProperties": False,
-    }
-    return {"anyOf": [*calls, words]}
+    several = alone("calls", {"type": "array", "items": {"anyOf": calls}, "minItems": 1, "maxItems": MOST})
+    return {"anyOf": [*calls, several, alone("reply", {"type": "string"})]}
+
+
+def alone(name: str, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An object of one field."""
+    return {"type": "object", "properties": {name: schema}, "required": [name], "additionalProperties": False}
 
 
 def calls_in(text: str) -> tuple[str, tuple[ToolCall, ...]]:
@@ -48,4 +51,8 @@ def calls_in(text: str) -> tuple[str, tuple[ToolCall, ...]]:
         return text, ()
     if "reply" in made:
         return str(made["reply"]), ()
-    return "", (ToolCall("call-1", str(made["tool"]), json.dumps(made["arguments"], ensure_ascii=False)),)
+    calls = enumerate(made.get("calls", [made]), 1)
+    return "", tuple(
+        ToolCall(f"call-{number}", str(one["tool"]), json.dumps(one["arguments"], ensure_ascii=False))
+        for number, one in calls
+    )

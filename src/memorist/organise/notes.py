@@ -185,7 +185,8 @@ def call_of(turn: Turn, handles: Mapping[str, Note]) -> Call[Annotation]:
     )
     new = f"[{turn.at:%Y-%m-%d}] {in_quotes(shown(turn.speaker, turn.text))}"
     rows = {turn.row, *(row for note in handles.values() for row in note.rows)}
-    return Call(WRITE, {"new": new, "earlier": earlier or "(none)"}, tuple(sorted(rows)))
+    shown_as = {"links": list(handles), "note": list(handles)}
+    return Call(WRITE, {"new": new, "earlier": earlier or "(none)"}, tuple(sorted(rows)), shown_as)
 
 
 def evolved(turn: Turn, reply: Annotation, handles: Mapping[str, Note], by: str) -> Iterable[Note]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 from memorist.cube import Scope
@@ -102,11 +102,13 @@ class Task(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[T]):
-    """One question of a task. `rows` are the cubes that its `fields` quote: erasing one of them erases the reply."""
+    """One question of a task. `rows` are the cubes that its `fields` quote: erasing one of them erases the reply.
+    `handles` are those that fields of the reply may name."""
 
     task: Task[T]
     fields: Mapping[str, str]
     rows: tuple[int, ...]
+    handles: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 class Desk(Protocol):

@@ -149,7 +149,8 @@ def picked(
     asked = json.dumps(visible(problem, LONGEST_PROBLEM), ensure_ascii=False)
     prompt = prompt_named("hint")
     request = Request(prompt.fill(memory=memory, problem=asked, failed=tried), max_tokens=400, prompt=prompt.id)
-    said = structured(model, request, Picked, seconds=seconds).value.handles
+    shown = {"handles": [*by_lesson, *by_concept]}
+    said = structured(model, request, Picked, handles=shown, seconds=seconds).value.handles
     ids = {handle: one.id for handle, one in by_lesson.items()} | {handle: one.id for handle, one in by_concept.items()}
     return {ids[handle] for handle in said if handle in ids}
 

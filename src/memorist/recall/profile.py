@@ -29,6 +29,9 @@ SHOWN_KINDS = 40
 SHOWN_TEXT = 400
 """Characters of a memory that the model is shown."""
 
+PROFILE_TOKENS = 600
+"""Room for all that `Ideal` admits, so that a grammar ends a reply and not the limit."""
+
 ANYTHING = "anything that this person would like"
 """What is asked for when nothing is."""
 
@@ -84,7 +87,8 @@ def profile_of(
     record = "\n".join(f"{handle}: {line_of(entry)}" for handle, entry in handles.items()) or "(empty)"
     wanted = prompt_named("preference-profile")
     filled = wanted.fill(request=plain, record=record)
-    made = structured(model, Request(filled, max_tokens=300, prompt=wanted.id), Ideal)
+    asking = Request(filled, max_tokens=PROFILE_TOKENS, prompt=wanted.id)
+    made = structured(model, asking, Ideal, handles={"used": list(handles)})
     if unknown := set(made.value.used) - handles.keys():
         raise BadReply(
             f"{model.name} cites {', '.join(sorted(unknown))}, which it was not shown",

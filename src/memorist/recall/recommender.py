@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,9 +55,10 @@ class Recommender:
         k: int,
         known: Known,
         general: General | None,
-        model: ChatModel | None,
+        model: Callable[[Sequence[int]], ChatModel] | None,
     ) -> Recommendations:
-        """The best `k`. A model that fails changes nothing but `problem`."""
+        """The best `k`; `model(rows)` is a model that is shown these cubes. One that fails changes nothing but
+        `problem`."""
         asked = Asked(request, candidates, known.behaviours, general, self.embed)
         columns = signals(asked)
         reason = problem = None
@@ -71,7 +72,7 @@ class Recommender:
         profile = reason.text if reason else None
         return Recommendations(tuple(best), request, bool(asked.likings), tuple(columns), profile, problem)
 
-    def _ideal(self, model: ChatModel, asked: Asked, known: Known) -> Reason:
+    def _ideal(self, model: Callable[[Sequence[int]], ChatModel], asked: Asked, known: Known) -> Reason:
         """What a language model would look for. Raises ModelError."""
         try:
             from memorist.recall.profile import Entry, profile_of
@@ -88,7 +89,10 @@ class Recommender:
                 if one.vector is not None
             ]
         kinds = sorted({category for one in asked.candidates for category in one.categories})
-        made = profile_of(model, self._embedder, asked.request, kinds, entries)
+        rows = {one.row for one in asked.behaviours}
+        if known.whole:
+            rows.update(row for one in known.tastes.summaries.values() for row in one.members.tolist())
+        made = profile_of(model(sorted(rows)), self._embedder, asked.request, kinds, entries)
         return Reason("profile", made.text, made.episodes)
 
     def embed(self, texts: Sequence[str]) -> Vectors:

@@ -17,10 +17,12 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.security.utils import get_authorization_scheme_param
 from pydantic import BaseModel, Field
 
+from memorist.arguments import CONVERSATION
 from memorist.cube import LONGEST_NAME, Cube, Observation, parse_moment
 from memorist.errors import InputError, NotFound
-from memorist.memory import CONVERSATION, Memory, ScopedMemory
+from memorist.memory import Memory
 from memorist.results import Change
+from memorist.scoped import ScopedMemory
 from memorist.serve.access import Caller
 from memorist.serve.memories import Store
 from memorist.serve.problems import Refused

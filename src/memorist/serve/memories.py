@@ -13,7 +13,8 @@ from fastapi.responses import JSONResponse
 from memorist.cube import Cube, parse_moment
 from memorist.errors import InputError, MemoristError
 from memorist.ids import digest
-from memorist.memory import Memory, ScopedMemory
+from memorist.memory import Memory
+from memorist.scoped import ScopedMemory
 from memorist.serve import shapes
 from memorist.serve.access import Caller, may, memory_of
 from memorist.serve.attempts import once

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import uvicorn
 
+from memorist.arguments import DEFAULT_BUDGET
 from memorist.errors import InputError
-from memorist.memory import DEFAULT_BUDGET, Memory
+from memorist.memory import Memory
 from memorist.serve.app import build
 from memorist.serve.chat.upstream import Door, upstream_named
 from memorist.serve.telemetry import log_to

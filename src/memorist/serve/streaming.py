@@ -14,7 +14,7 @@ from fastapi.responses import StreamingResponse
 
 from memorist.answer.asking import AskOptions
 from memorist.errors import MemoristError
-from memorist.memory import ScopedMemory
+from memorist.scoped import ScopedMemory
 from memorist.serve import shapes
 from memorist.serve.memories import Reader, Store
 from memorist.serve.problems import of_error, problem, responses

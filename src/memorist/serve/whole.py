@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import Field
 
 from memorist.errors import InputError
-from memorist.memory import ScopedMemory
+from memorist.scoped import ScopedMemory
 from memorist.serve import shapes
 from memorist.serve.memories import Eraser, Reader, Store, User, erased
 from memorist.serve.problems import responses

@@ -6,16 +6,13 @@ import base64
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
-from memorist.cube import Scope, Trust
-from memorist.sources.message import check_text, flat
-from memorist.states import State
-from memorist.store.header import check_header
+from memorist.cube import Scope
 from memorist.store.life import COMPOSED, MERGED, SPLIT
-from memorist.store.moments import moment
+from memorist.store.record_frame import demand, inspect_frame
 from memorist.store.rows import fetch_in, next_revision
 from memorist.store.scoped import owner_of
 
@@ -82,31 +79,10 @@ def restore(db: sqlite3.Connection, record: Mapping[str, Any], dimension: int) -
 
 def inspect(record: Mapping[str, Any], dimension: int) -> None:
     """Raises when a cube could not have been dumped."""
-    Scope(record["tenant"], record["user"], record["agent"], record["session"])
-    for name in ("id", "text"):
-        demand(isinstance(record[name], str) and bool(record[name]), name)
+    inspect_frame(record)
     demand(record["speaker"] is None or isinstance(record["speaker"], str), "speaker")
-    demand(record["state"] in get_args(State), "state")
-    demand(record["trust"] in get_args(Trust), "trust")
-    for name in ("at", "valid_from", "recorded_at"):
-        moment(record[name])
-    for begin, end in (("valid_from", "valid_to"), ("recorded_at", "superseded_at")):
-        demand(record[end] is None or moment(record[end]) >= moment(record[begin]), end)
-    for name in ("updated_at", "expires_at"):
-        demand(record[name] is None or moment(record[name]) is not None, name)
-    check_header(record["semantic_type"], record["priority"], record["sensitivity"])
-    demand(isinstance(record["meta"], dict), "meta")
-    flat(record["meta"])
-    check_text(record["text"], "its text")
-    demand(0 <= record["tokens"] == int(record["tokens"]), "tokens")
     if dimension and record["vector"] is not None:
         vector = np.frombuffer(base64.b64decode(record["vector"]), np.float16)
         demand(len(vector) == dimension and bool(np.isfinite(vector).all()), "vector")
     for id, kind in record["originals"]:
         demand(isinstance(id, str) and kind in (MERGED, SPLIT), "originals")
-
-
-def demand(holds: bool, name: str) -> None:
-    """Raises ValueError naming the field."""
-    if not holds:
-        raise ValueError(f"its {name} cannot be")

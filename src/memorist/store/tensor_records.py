@@ -14,12 +14,9 @@ from typing import Any, get_args
 
 import numpy as np
 
-from memorist.cube import Kind, Scope, Trust
-from memorist.sources.message import check_text, flat
-from memorist.states import State
+from memorist.cube import Kind, Scope
 from memorist.store import payloads
-from memorist.store.header import check_header
-from memorist.store.moments import moment
+from memorist.store.record_frame import demand, inspect_frame
 from memorist.store.rows import fetch_in
 from memorist.store.scoped import owner_of
 
@@ -124,27 +121,9 @@ class Restoring:
 
 def inspect(record: Mapping[str, Any]) -> None:
     """Raises when a cube could not have been dumped."""
-    Scope(record["tenant"], record["user"], record["agent"], record["session"])
-    for name in ("id", "origin", "text", "payload"):
+    inspect_frame(record)
+    for name in ("origin", "payload"):
         demand(isinstance(record[name], str) and bool(record[name]), name)
     demand(record["kind"] in get_args(Kind)[1:], "kind")
     demand(record["origin"] not in ("source", "windows"), "origin")
-    demand(record["state"] in get_args(State), "state")
-    demand(record["trust"] in get_args(Trust), "trust")
-    for name in ("at", "valid_from", "recorded_at"):
-        moment(record[name])
-    for begin, end in (("valid_from", "valid_to"), ("recorded_at", "superseded_at")):
-        demand(record[end] is None or moment(record[end]) >= moment(record[begin]), end)
-    for name in ("updated_at", "expires_at"):
-        demand(record[name] is None or moment(record[name]) is not None, name)
-    check_header(record["semantic_type"], record["priority"], record["sensitivity"])
-    flat(record["meta"])
-    check_text(record["text"], "its text")
-    demand(0 <= record["tokens"] == int(record["tokens"]), "tokens")
     demand(bool(record["rests"]) and all(isinstance(id, str) for id in record["rests"]), "rests")
-
-
-def demand(holds: bool, name: str) -> None:
-    """Raises ValueError naming the field."""
-    if not holds:
-        raise ValueError(f"its {name} cannot be")

@@ -12,11 +12,12 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from memorist.answer.context import Context, context_of
+from memorist.arguments import CONVERSATION
 from memorist.cube import Observation
 from memorist.ids import digest
-from memorist.memory import CONVERSATION, ScopedMemory
 from memorist.models.prompts import prompt_named
 from memorist.models.wordpiece import count_tokens
+from memorist.scoped import ScopedMemory
 from memorist.serve.chat.turn import Turn
 from memorist.serve.tracing import span
 

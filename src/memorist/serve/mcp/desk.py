@@ -14,7 +14,8 @@ from pydantic import Field
 
 from memorist.cube import LONGEST_NAME
 from memorist.errors import MemoristError, NotFound, StateError, StoreBusy
-from memorist.memory import Memory, ScopedMemory
+from memorist.memory import Memory
+from memorist.scoped import ScopedMemory
 from memorist.serve.access import Caller
 from memorist.serve.problems import Refused
 

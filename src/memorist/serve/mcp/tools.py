@@ -10,10 +10,11 @@ from mcp_types import CallToolResult, TextContent
 from pydantic import BaseModel, Field
 
 from memorist.answer.context import context_of
+from memorist.arguments import DEFAULT_BUDGET
 from memorist.cube import Cube, Observation, parse_moment
-from memorist.memory import DEFAULT_BUDGET, ScopedMemory
 from memorist.models.wordpiece import count_tokens
 from memorist.results import Hits, Receipt
+from memorist.scoped import ScopedMemory
 from memorist.serve import shapes
 from memorist.serve.mcp.desk import ADDS, READS, REPLACES, SETS, Desk, Id, User, When, Words
 
