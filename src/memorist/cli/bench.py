@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Group, Parameter
 
-from memorist.cli import OK
+from memorist.cli import NEGATIVE, OK
 from memorist.cli.render import console
 from memorist.errors import InputError
 
@@ -378,6 +378,43 @@ def load(
         places = store or (str(Path(folder) / "memory.db"),)
         run([(place_of(place), place) for place in places], Load(seconds, servers, workers, clients), out, console())
     return OK
+
+
+@bench.command
+def soak(
+    *, store: str = "", requests: int = 200_000, users: int = 500, clients: int = 2, out: Out = None,
+    debug: Debug = False,
+) -> int:  # fmt: skip
+    """Measure whether a server's memory stays what it is over very many requests of every kind.
+
+    For example:
+
+        memorist bench soak --requests 20000
+
+    Parameters
+    ----------
+    store
+        An empty store, a file or an address (default: a file that is deleted afterwards).
+    requests
+        How many requests (default: 200000).
+    users
+        Whose memories they are about (default: 500).
+    clients
+        How many ask at the same time (default: 2).
+    out
+        Write the numbers to this file, too.
+    """
+    if requests < 1 or users < 1 or clients < 1:
+        raise InputError("--requests, --users and --clients are numbers above 0")
+    writable(out)
+    from tempfile import TemporaryDirectory
+
+    from memorist.bench.soak import Soak, run
+
+    with TemporaryDirectory() as folder:
+        place = store or str(Path(folder) / "memory.db")
+        result = run(place, Soak(requests, users, clients), out, console())
+    return NEGATIVE if any(status >= 500 for status in result.statuses) else OK
 
 
 @bench.command

