@@ -6,19 +6,18 @@ process gains while the requests go on is a leak.
 
 from __future__ import annotations
 
-import json
 import random
 import threading
 import time
 from collections import Counter
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 from rich.console import Console
 
 from memorist.bench.fleet import Client, Server
 from memorist.bench.synthetic import texts
+from memorist.bench.told import Outputs, tell
 from memorist.memory import Memory
 
 EMBEDDER = "static"
@@ -58,8 +57,8 @@ class Soaked:
         return (half[-1] - half[0]) / max(1, (len(half) - 1) * self.every) * 100_000
 
 
-def run(place: str, soak: Soak, out: Path | None, console: Console) -> Soaked:
-    """Ask, look, print what the memory is, and write JSON."""
+def run(place: str, soak: Soak, out: Outputs, console: Console) -> Soaked:
+    """Ask, look, print what the memory is, and tell `out`."""
     fill(place, soak)
     with ExitStack() as stack:
         server = Server(place, "--embedder", EMBEDDER)
@@ -70,8 +69,7 @@ def run(place: str, soak: Soak, out: Path | None, console: Console) -> Soaked:
         f"{result.per_second:.0f} requests/s; {result.gained:+.2f} MB a 100,000 requests in the second half;"
         f" statuses {result.statuses}"
     )
-    if out:
-        out.write_text(json.dumps({**asdict(result), "gained": result.gained}, indent=2) + "\n", encoding="utf-8")
+    tell(out, "soak", [result], gained=result.gained)
     return result
 
 
