@@ -14,6 +14,7 @@ from memorist import Memory, Observation
 from memorist.bench.arc.puzzles import own_puzzles
 from memorist.bench.arc.run import CONDITIONS, run, streamed, traced
 from memorist.bench.arc.search import Search, plain_moves, score
+from memorist.bench.told import Outputs
 from memorist.errors import InputError
 from memorist.organise.concepts import anti_unified
 from memorist.testing import HashEmbedder
@@ -116,7 +117,7 @@ def test_the_budget_holds():
 
 
 def test_the_bench_writes_its_numbers(tmp_path):
-    rows = run(None, 300, [1], 4, tmp_path / "arc.json", Console(quiet=True))
+    rows = run(None, 300, [1], 4, Outputs(tmp_path / "arc.json"), Console(quiet=True))
     assert [row.condition for row in rows] == list(CONDITIONS)
     assert len(json.loads((tmp_path / "arc.json").read_text())["rows"]) == 3
 

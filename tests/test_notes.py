@@ -234,7 +234,8 @@ def test_what_is_said_about_a_turn_helps_to_find_it_by_five_points_on_locomo():
     from rich.console import Console
 
     from memorist.bench.notes import RANKS, run
+    from memorist.bench.told import Outputs
 
-    rows = {(row.index, row.rank): row.recall for row in run([LOCOMO], None, Console(quiet=True)) if row.n > 300}
+    rows = {(row.index, row.rank): row.recall for row in run([LOCOMO], Outputs(), Console(quiet=True)) if row.n > 300}
     for rank in RANKS:
         assert rows["content + context", rank] - rows["content", rank] >= 0.05

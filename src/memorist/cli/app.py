@@ -8,6 +8,7 @@ from cyclopts import App, Group, Parameter
 
 from memorist import __version__
 from memorist.cli import (
+    apart,
     attempt,
     bench,
     compose,
@@ -22,6 +23,7 @@ from memorist.cli import (
     read,
     schedule,
     serve,
+    service,
     speed,
     store,
     write,
@@ -91,6 +93,10 @@ GROUPS: Mapping[str, Mapping[str, App | Callable[..., int]]] = {
 bench.bench.command(peers.peers)
 bench.bench.command(speed.speed)
 bench.bench.command(writers.writers)
+bench.bench.command(service.service)
+
+for measuring in apart.COMMANDS:
+    bench.bench.command(measuring)
 
 for composing in compose.COMMANDS:
     cube.cube.command(composing)

@@ -7,15 +7,14 @@ tells these apart.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from memorist.bench.told import Outputs, tell
 from memorist.models.embedder import Embedder
 
 WORDINGS: Mapping[str, tuple[str, str]] = {
@@ -65,16 +64,15 @@ class Found:
     """Wordings whose nearest other wording is of the same operation."""
 
 
-def run(embedder: Embedder, out: Path | None, console: Console) -> Found:
-    """Compare all pairs, print a table, and write JSON to `out`."""
+def run(embedder: Embedder, out: Outputs, console: Console) -> Found:
+    """Compare all pairs, print a table, and tell `out`."""
     names = [name for name, both in WORDINGS.items() for _ in both]
     texts = [text for both in WORDINGS.values() for text in both]
     vectors = embedder.embed(texts)
     cosine = vectors @ vectors.T
     found = measured(names, cosine, embedder.identity.name)
     show(found, console)
-    if out is not None:
-        out.write_text(json.dumps({"suite": "wordings", **asdict(found)}, indent=1) + "\n", encoding="utf-8")
+    tell(out, "wordings", found.levels, embedder=found.embedder, nearest=found.nearest, own_first=found.own_first)
     return found
 
 
