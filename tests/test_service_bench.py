@@ -54,7 +54,7 @@ def test_both_are_measured(tmp_path):
         pytest.skip(reason)
     out = tmp_path / "service.json"
     asked = service.Asked(memories=4, rounds=1, seconds=0.5, clients=1)
-    service.run(asked, out, Console(file=StringIO()))
+    service.run(asked, Outputs(out), Console(file=StringIO()))
     made = json.loads(out.read_text())
     assert made["peers"] == {"mem0": "2.2.1"}
     for one in made["rows"]:

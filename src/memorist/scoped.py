@@ -62,6 +62,7 @@ from memorist.organise.preferences import Preferences, Tastes
 from memorist.organise.summaries import SUMMARIES, Summaries
 from memorist.recall.hint import Hint, hint
 from memorist.recall.neighbourhood import Neighbourhood
+from memorist.recall.prefer import Prefer, preference
 from memorist.recall.recommend import candidates_of
 from memorist.recall.recommender import Known
 from memorist.recalling import Recalling
@@ -251,15 +252,18 @@ class ScopedMemory:
         as_of: datetime | str | None = None,
         known_at: datetime | str | None = None,
         where: Mapping[str, Any] | None = None,
+        prefer: Prefer | None = None,
     ) -> Hits:
         """The episodes that speak to a question, best first.
 
         At most `k` of them, and as many as fit `budget` tokens as a prompt (default: 1,500 tokens). `as_of` asks for
         what was true then, `known_at` for what was believed then; `where` filters on the header, such as
-        `{"speaker": "Ana", "at": {"gte": "2025-05-01"}, "meta.topic": "travel"}`. Raises InputError.
+        `{"speaker": "Ana", "at": {"gte": "2025-05-01"}, "meta.topic": "travel"}`, or `{"trust": {"ne": "model"}}` to
+        leave out what a model wrote. `prefer` "source" has what was said come before what a model wrote of it, "model"
+        the reverse. Raises InputError.
         """
-        selection = selection_of(as_of, known_at, where)
-        hits, _ = self._recalling.found(query, limits_of(k, budget), selection, utc(self._memory._clock()))
+        selection, wish = selection_of(as_of, known_at, where), preference(prefer)
+        hits, _ = self._recalling.found(query, limits_of(k, budget), selection, utc(self._memory._clock()), wish)
         return hits
 
     def graph(self, query: str, *, k: int = 6) -> Neighbourhood:

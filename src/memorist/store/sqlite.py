@@ -609,6 +609,11 @@ class TableStore(Governing, ABC):
         with self._database.writing() as db:
             replies.reject(db, owner_of(db, scope, create=False), key, reason)
 
+    def together(self, scope: Scope, purpose: str, rows: Sequence[int]) -> list[tuple[int, ...]]:
+        """The episodes that were news to the same call."""
+        with self._database.reading() as db:
+            return replies.together(db, owner_of(db, scope, create=False), purpose, rows)
+
     def spent(self, scope: Scope, since: datetime | None = None) -> list[Spent]:
         """What the calls of this owner took, by purpose, model and day."""
         with self._database.reading() as db:
