@@ -13,7 +13,6 @@ import uvicorn
 from memorist.arguments import DEFAULT_BUDGET
 from memorist.errors import InputError
 from memorist.memory import Memory
-from memorist.models import minilm
 from memorist.serve.app import build
 from memorist.serve.chat.upstream import Door, upstream_named
 from memorist.serve.telemetry import log_to
@@ -55,7 +54,6 @@ def run(
             " --tenant NAME (or serve on 127.0.0.1)"
         )
     log_to(sys.stderr)
-    minilm.THREADS = 1  # requests run side by side: threads of one would only wait for those of others
     door = Door(upstream_named(chat.upstream, chat.seconds), chat.budget) if chat.upstream else None
     closing = export_to(traces) if traces else lambda: None
     app = build(memory, open_without_keys=local, largest=largest, door=door, closing=closing, folder=folder)
