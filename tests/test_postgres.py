@@ -256,6 +256,22 @@ def test_the_words_of_sqlite_in_those_of_postgresql(sql: str, expected: str):
     assert Dialect(layout_of(MIGRATIONS)).statement(sql).sql == expected
 
 
+def test_a_dump_of_the_server_is_a_whole_store(server: Server, url: str, tmp_path: Path):
+    with Memory.open(url, embedder=HashEmbedder()) as memory:
+        ana = memory.scope(user="ana")
+        ana.add("Write to ana.m@mail.example about the ferry.")
+        ana.share("bob")
+        assert ana.masked().list()[0].text.startswith("Write to [email]")
+    target, file = server.empty(), tmp_path / "memory.dump"
+    subprocess.run([server.bin / "pg_dump", "-Fc", "-f", file, url], check=True)
+    subprocess.run([server.bin / "pg_restore", "--no-owner", "-d", target, file], check=True)
+    with Memory.open(target, embedder=HashEmbedder()) as memory:
+        assert memory.verify().ok
+        (hit,) = memory.scope(user="bob").shared_by("ana").search("ferry", k=1)
+        assert hit.text == "Write to [email] about the ferry."
+        assert memory.scope(user="ana").add("The ferry is blue.").ids
+
+
 def test_busy_is_told(server: Server, store: PostgresStore, monkeypatch: pytest.MonkeyPatch):
     from memorist.store.postgres import rewrite
 
