@@ -8,6 +8,8 @@ DATA ?= dev_assistant dev_colleagues
 SIZES ?= 10000,100000
 DATASETS ?= $(MEMORIST_DATA)
 PEERS ?=
+LIMITS ?= --limit 100 --limit personamem=50 --limit conflicts=25
+STREAMS ?= banking77 clinc150 trec
 
 .PHONY: demo test check test-adapters test-langgraph test-conformance bench report tables format clean
 
@@ -54,10 +56,13 @@ bench: $(READY)  ## quality at equal token budget, answers, and speed by size
 
 report: $(READY)  ## every suite on DATASETS (a folder), every recipe, no language model; PEERS=all for others beside
 	mkdir -p build
-	$(BIN)/memorist bench all --data $(DATASETS) --recipe all $(if $(PEERS),--peer $(PEERS)) --limit 40 --workers 2 \
+	$(BIN)/memorist bench all --data $(DATASETS) --recipe all $(if $(PEERS),--peer $(PEERS)) $(LIMITS) --workers 2 \
 		--json build/benchmarks.json --html build/benchmarks.html
-	cp build/benchmarks.json docs/results/benchmarks.json
-	$(BIN)/python -m memorist.bench.tables docs/results/benchmarks.json README.md docs/results/*.md
+	$(BIN)/memorist bench $(STREAMS) --data $(DATASETS) --recipe all --limit 100 --stream 4 --json build/stream.json
+	$(BIN)/memorist bench changes --recipe all --json build/changes.json
+	cp build/benchmarks.json build/stream.json build/changes.json docs/results
+	cd docs/results && ../../$(BIN)/python -m memorist.bench.tables benchmarks.json stream.json changes.json ../../README.md *.md
+	cd docs/results && ../../$(BIN)/python -m memorist.bench.html report.html benchmarks.json stream.json changes.json
 
 tables: $(READY)  ## tables of the documentation from the results published beside it
 	$(BIN)/python -m memorist.bench.tables README.md docs/results/*.md

@@ -5,6 +5,7 @@ import re
 import sys
 from contextlib import closing
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -23,11 +24,13 @@ from memorist.bench.suite import Item, Outcome, Source, Task
 from memorist.bench.suites.locomo import LOCOMO
 from memorist.bench.suites.passages import HOTPOTQA, MUSIQUE, TWO_WIKI, key_of
 from memorist.bench.system import Found, RecipeSystem, Returned
+from memorist.bench.told import Outputs
 from memorist.bench.vectors import Remembering
 from memorist.errors import InputError
 from memorist.models.minilm import MiniLM
 from memorist.models.wordpiece import count_tokens
 from memorist.recall.pool import Limits
+from memorist.recipes import RECIPES
 from memorist.results import Hits
 from memorist.testing.chat import ScriptedModel
 
@@ -100,6 +103,14 @@ class TestSame:
         first = quality(run(plan, Journal(None), QUIET))
         assert len(first) > 10
         assert quality(run(plan, Journal(None), QUIET)) == first
+        assert quality(run(replace(plan, workers=2), Journal(None), QUIET)) == first
+
+    @pytest.mark.slow
+    def test_every_recipe_on_a_conversation_too(self):
+        every = [name for name, recipe in RECIPES.items() if recipe.organisers or not recipe.writers]
+        plan = plan_of("dev_colleagues", LOCOMO, every, reader="extractive")
+        first = quality(run(plan, Journal(None), QUIET))
+        assert {row.recipe for row in first} == set(every)
         assert quality(run(replace(plan, workers=2), Journal(None), QUIET)) == first
 
     def test_vectors_do_not_depend_on_the_cache(self, tmp_path):
@@ -226,7 +237,11 @@ class TestCheats:
         told.file.close()
         assert "invalid" in text
         assert reason in text
-        assert reason in document([measured], plan)["suites"]["musique"]["invalid"]["rrf"]
+        written = json.loads(json.dumps(document([measured], plan)))
+        assert reason in written["suites"]["musique"]["invalid"]["rrf"]
+        assert {record["metrics"] == {} for record in written["records"] if record["system"] == "rrf"} == {True}
+        drawn = unescape(page(written))
+        assert f"rrf is invalid: {written['suites']['musique']['invalid']['rrf']}" in drawn
 
     def test_more_hits_than_asked_for(self, musique):
         plan = plan_of(musique, recipes=("rrf",), limits=[Limits(2, None)], make=Everything)
@@ -493,4 +508,4 @@ def test_a_reference_that_cannot_run_says_why(tmp_path, musique):
     docs = [{"passage": f"{first['title']}\n{first['paragraph_text']}", "extracted_triples": [["a", "b", "c"]]}]
     openie.write_text(json.dumps({"docs": docs}), encoding="utf-8")
     with pytest.raises(InputError, match=r"(?s)hipporag installed.*No module named 'hipporag'"):
-        compare(musique, openie, Path(sys.executable), 2, None, QUIET)
+        compare(musique, openie, Path(sys.executable), 2, Outputs(), QUIET)

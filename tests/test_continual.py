@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from memorist.bench import changes, streams
+from memorist.bench.html import page
 from memorist.bench.metrics.continual import (
     average_accuracy,
     average_over_time,
@@ -21,17 +22,23 @@ from memorist.bench.metrics.continual import (
     intransigence,
 )
 from memorist.bench.records import Journal
+from memorist.bench.report import stream_document
 from memorist.bench.run import Plan
 from memorist.bench.suite import Corpus, Dataset, Item, Source, Task
 from memorist.bench.suites.labels import BANKING77, CORPUS
+from memorist.bench.system import CannotRun, Found, RecipeSystem
+from memorist.bench.told import Outputs
+from memorist.results import Hits
 
 QUIET = Console(quiet=True)
 R = [[0.9, 0.0, 0.1], [0.6, 0.8, 0.2], [0.5, 0.7, 0.9]]
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("MEMORIST_CACHE", str(tmp_path / "cache"))
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MEMORIST_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 class TestByHand:
@@ -81,6 +88,21 @@ class TestByHand:
         assert forgetting(found) == pytest.approx(0)
 
 
+class Drowned(RecipeSystem):
+    """Finds nothing of a conversation any more once it was told of colours."""
+
+    def search(self, corpus, question, limits, at):
+        found = super().search(corpus, question, limits, at)
+        told = self.scope(corpus).search("what about the sky", k=50)
+        return found if all(hit.session for hit in told) else Found((), "", Hits([], question), 0.0)
+
+
+def broken(name, folder, embedder):
+    if name == "lexical":
+        raise CannotRun("out of luck")
+    return RecipeSystem(name, folder, embedder)
+
+
 @pytest.fixture
 def colours(tmp_path):
     """A folder in Banking77's format, with four labels that words tell apart."""
@@ -97,7 +119,15 @@ def colours(tmp_path):
     return tmp_path
 
 
+BESIDE = ("dev_assistant",)
+"""One of the conversations that lie beside a stream: embedding both takes a while."""
+
+
 class TestStream:
+    @pytest.fixture(autouse=True)
+    def one_beside(self, monkeypatch):
+        monkeypatch.setattr(streams, "SHIPPED", BESIDE)
+
     def test_labels_come_a_few_at_a_time(self, colours):
         stream = streams.stream_of(BANKING77.load(Source((colours,))), 2)
         told = [{item.label for corpus in part for item in corpus.items} for part in stream.corpora]
@@ -123,7 +153,32 @@ class TestStream:
         assert found["forgetting"] == found["backward_transfer"] == found["forward_transfer_learning"] == 0
         # A second run asks nothing again.
         assert streams.run(plan, 2, Journal(path), QUIET) == [learned]
-        assert len(path.read_text().splitlines()) == 3 * 4 + 2 * 2
+        (had,) = streams.abilities_of(CORPUS).tasks
+        assert len(path.read_text().splitlines()) == 3 * 4 + 2 * 2 + 2 * len(had)
+
+    def test_what_lies_beside_the_stream_is_asked_before_and_after(self, colours):
+        plan = Plan([(BANKING77, Source((colours,)))], ["lexical"], make=Drowned)
+        (learned,) = streams.run(plan, 2, Journal(None), QUIET)
+        assert len(learned.first) == len(learned.last) == 1
+        assert learned.first[0] > 0.1 > learned.last[0] == 0
+        found = {row.metric: row.value for row in learned.rows}
+        assert found["delta_beside"] == pytest.approx(-learned.first[0])
+
+    def test_one_that_breaks_is_a_row_with_its_reason(self, colours, tmp_path):
+        plan = Plan([(BANKING77, Source((colours,)))], ["lexical", "rrf"], make=broken)
+        learned = streams.run(plan, 2, Journal(None), QUIET)
+        assert [one.failed for one in learned] == ["out of luck", None]
+        assert [(row.metric, row.value) for row in learned[0].rows] == [("failed", 1.0)]
+        told = Console(record=True, width=200, file=(tmp_path / "told").open("w"))
+        streams.show(learned, told)
+        assert "lexical did not run: out of luck" in told.export_text()
+        told.file.close()
+        written = json.loads(json.dumps(stream_document(learned, plan, "memorist bench")))
+        assert written["failed"] == {"banking77": {"lexical": "out of luck"}}
+        assert [one["recipe"] for one in written["matrices"]] == ["rrf"]
+        assert "lexical did not run: out of luck" in page(written)
+        nothing = json.loads(json.dumps(stream_document(learned[:1], plan, "memorist bench")))
+        assert "lexical did not run: out of luck" in page(nothing)
 
     def test_another_seed_is_another_stream(self, colours):
         plan = Plan([(BANKING77, Source((colours,), seed=3))], ["lexical"])
@@ -137,7 +192,7 @@ class TestStream:
 def test_changes(tmp_path, monkeypatch):
     monkeypatch.setattr(changes, "OF_EACH", 12)
     monkeypatch.setattr(changes, "TOKENS", 2_000)
-    rows = changes.run(["lexical"], 0, tmp_path / "out.json", QUIET)
+    rows = changes.run(["lexical"], 0, Outputs(tmp_path / "out.json", tmp_path / "out.html"), QUIET)
     found = {(row.recipe.split(", ")[1], row.metric): row.value for row in rows}
     for way in changes.WAYS:
         assert found[way, "taken_back"] == 1
@@ -147,3 +202,4 @@ def test_changes(tmp_path, monkeypatch):
     assert found["update", "stale"] == 0  # a version that was replaced does not show
     assert found["contradict", "stale"] == 1  # what was only contradicted does
     assert json.loads((tmp_path / "out.json").read_text())["seed"] == 0
+    assert "taken back" in (tmp_path / "out.html").read_text()

@@ -1,6 +1,7 @@
 """Speed: what is measured, in which order, and what becomes of a system that is too slow or breaks."""
 
 import json
+import re
 import sys
 
 import pytest
@@ -26,7 +27,7 @@ class Slow:
         pass
     def search(self, owner, question, k):
         open("asked", "a").write(question + chr(10))
-        time.sleep(0.02)
+        time.sleep(SEARCHING)
         return []
 
 serve("slow", "numpy", Slow)
@@ -39,9 +40,9 @@ def small(monkeypatch):
     monkeypatch.setattr(speed, "MiniLM", speed.WordSum)
 
 
-def scripted(tmp_path, monkeypatch, name, adding):
+def scripted(tmp_path, monkeypatch, name, adding, searching=0.02):
     path = tmp_path / f"{name}.py"
-    path.write_text(SLOW.replace("ADDING", str(adding)))
+    path.write_text(SLOW.replace("ADDING", str(adding)).replace("SEARCHING", str(searching)))
     others = {name: System(name, [sys.executable, str(path)])}
     monkeypatch.setattr(speed, "theirs", lambda peer: others[name])
 
@@ -78,12 +79,30 @@ def test_ours_beside_a_slow_one(small, tmp_path, monkeypatch):
     assert "<td>slow</td>" in text
 
 
-def test_one_that_takes_too_long_is_given_up(small, tmp_path, monkeypatch):
+def test_one_that_takes_too_long_is_given_up_as_soon_as_its_pace_tells(small, tmp_path, monkeypatch):
     scripted(tmp_path, monkeypatch, "slow", 4)
     found = run(Asked(["lexical"], [PEERS["chroma"]], [1_100], rounds=1, patience=7), QUIET)
-    assert "given up after adding 1,000 of 1,100" in found.failed["speed-1100"]["slow"]
+    reason = r"given up after adding 500 of 1,100 in \d s: at this pace all take \d+ s or more, and the patience is 7 s"
+    assert re.fullmatch(reason, found.failed["speed-1100"]["slow"])
     assert set(values(found, "speed-1100")["slow"]) == {"failed"}
     assert values(found, "speed-1100")["lexical"]["search_ratio"] == 1
+
+
+def test_one_that_searches_slowly_is_asked_less(small, tmp_path, monkeypatch):
+    monkeypatch.setattr(speed, "FEWEST", 2)
+    monkeypatch.setattr(speed, "SEARCHING", 1.0)  # two of its searches take longer
+    scripted(tmp_path, monkeypatch, "slow", 0, searching=0.7)
+    found = run(Asked(["lexical"], [PEERS["chroma"]], [60], rounds=1), QUIET)
+    asked = {row.recipe: row.n for row in found.rows if row.metric == "search_ms_p50"}
+    assert asked == {"lexical": 5, "slow": 2}
+
+
+def test_the_largest_sizes_are_ours_alone(small, tmp_path, monkeypatch):
+    monkeypatch.setattr(speed, "LARGEST", 50)
+    scripted(tmp_path, monkeypatch, "slow", 0)
+    found = run(Asked(["lexical"], [PEERS["chroma"]], [60], rounds=1), QUIET)
+    assert found.failed["speed-60"] == {"slow": "others are measured up to 50 texts; this size is ours alone"}
+    assert values(found, "speed-60")["lexical"]["add_per_second"] > 0
 
 
 def test_order_and_spread():

@@ -11,8 +11,9 @@ from memorist.bench.arc import reader as puzzles
 from memorist.bench.arc.puzzles import Puzzle
 from memorist.bench.listing import APART
 from memorist.bench.rows import Row
-from memorist.bench.suite import Outcome, Source
+from memorist.bench.suite import Outcome, Source, Task
 from memorist.bench.suites import (
+    MISSING,
     SUITES,
     agentbench,
     conflicts,
@@ -28,6 +29,7 @@ from memorist.cli import main
 from memorist.cli.app import app
 from memorist.errors import InputError
 from memorist.models.wordpiece import count_tokens
+from samples import SAMPLES
 
 
 def said(answer, known=True):
@@ -324,6 +326,14 @@ def test_personamem(tmp_path):
     }
 
 
+def test_personamem_draws_whole_chats():
+    tasks = [Task(f"{chat}{n}", chat, "?") for chat in "abcdef" for n in range(10)]
+    for limit, chats in ((5, 1), (10, 1), (11, 2), (60, 6), (99, 6)):
+        found = personamem.of_few(tasks, Source(limit=limit, seed=3))
+        assert (len(found), len({task.corpus for task in found})) == (10 * chats, chats)
+    assert personamem.of_few(tasks, Source()) == tasks
+
+
 def test_nq_and_strategyqa(tmp_path):
     gold = {"title": "Tea", "text": "Tea is a drink.", "isgold": True}
     other = {"title": "Milk", "text": "Milk is white.", "isgold": False}
@@ -359,11 +369,65 @@ def test_a_file_of_another_format_is_named(name, content, tmp_path, capsys):
     assert "folder" in capsys.readouterr().err
 
 
+def test_there_is_a_sample_of_every_format():
+    assert set(SAMPLES) == {name for name, suite in SUITES.items() if suite.file}
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_file_in_the_published_format_runs_from_the_command_line(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("MEMORIST_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "data").mkdir()
+    data, out = SAMPLES[name](tmp_path / "data"), tmp_path / "out.json"
+    assert main(["bench", name, "--data", str(data), "--recipe", "lexical", "--json", str(out)]) == 0, (
+        capsys.readouterr()
+    )
+    found = json.loads(out.read_text())
+    values = [row["value"] for row in found["rows"] if row["metric"] == SUITES[name].headline]
+    assert values
+    assert all(0 <= value <= 1 for value in values)
+    assert found["suites"][name]["questions"] == len({record["task"] for record in found["records"]}) > 0
+    assert not any(record["invalid"] for record in found["records"])
+
+
 def test_no_command_has_the_name_of_a_suite():
     """A command would hide the suite."""
     commands = {name for name in app["bench"] if not name.startswith("-")}
     assert not commands & set(SUITES)
-    assert set(APART) <= commands - {"peers"}
+    assert set(APART) == commands - {"peers"}
+
+
+def test_every_command_tells_in_the_same_way(capsys):
+    for name in APART:
+        assert main(["bench", name, "--help"]) == 0
+        told = capsys.readouterr().out
+        for option in ("--json PATH", "--html PATH", "--debug"):
+            assert option in told, (name, option)
+    assert main(["bench", "--list"]) == 0
+    listed = capsys.readouterr().out
+    assert all(name in listed for name in APART)
+
+
+def test_all_runs_what_is_there_and_says_why_the_rest_is_not(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("MEMORIST_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(conflicts, "LENGTHS", {"1k": 1_000})
+    (tmp_path / "data" / "nq").mkdir(parents=True)
+    pair = {"ordered_kv_records": [["a1", "b1"], ["a2", "b2"]], "key": "a2", "value": "b2"}
+    lines = "\n".join(json.dumps(pair) for _ in range(5))
+    (tmp_path / "data" / "nq" / "kv-retrieval-75_keys_first100.jsonl").write_text(lines)
+    out, html = tmp_path / "out.json", tmp_path / "out.html"
+    options = ["--data", str(tmp_path / "data"), "--recipe", "lexical", "--json", str(out), "--html", str(html)]
+    assert main(["bench", "all", *options, "--limit", "2", "--limit", "keyvalue=3"]) == 0
+    found = json.loads(out.read_text())
+    asked = {name: about["questions"] for name, about in found["suites"].items()}
+    assert asked == {"keyvalue": 3, "conflicts": 4}  # two of each sort
+    assert "needs multihop/2wikimultihopqa.json, which is not in the folder" in found["lacking"]["2wiki"]
+    assert set(found["lacking"]) | set(found["suites"]) == {*SUITES, *MISSING}
+    told = " ".join(capsys.readouterr().out.split())
+    for where in (told, html.read_text()):
+        assert "2wiki cannot be run" in where
+        assert "agentbench recommendation cannot be run" in where
+    for wrong in ("0", "keyvalue=x", "nosuch=3", "3,4"):
+        assert main(["bench", "keyvalue", "--data", str(tmp_path / "data"), "--limit", wrong]) == 2
 
 
 GRID, TURNED = [[1, 2], [0, 3]], [[2, 1], [3, 0]]

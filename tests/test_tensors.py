@@ -11,6 +11,7 @@ from rich.console import Console
 
 from memorist import Memory
 from memorist.bench.cubes import Plan, run
+from memorist.bench.told import Outputs
 from memorist.cli import main
 from memorist.errors import InputError, ModelMismatch, NotFound, StateError
 from memorist.lifecycle.key_values import KeyValueMover, bytes_of_token
@@ -276,7 +277,7 @@ def test_an_export_takes_them_along(memory, ana, ids, tiny, tmp_path, clean):
 
 
 def test_the_bench_measures_what_it_promises(tiny, tmp_path):
-    rows = run(Plan(tiny, steps=2), tmp_path / "cubes.json", Console(file=io.StringIO()))
+    rows = run(Plan(tiny, steps=2), Outputs(tmp_path / "cubes.json"), Console(file=io.StringIO()))
     document = json.loads((tmp_path / "cubes.json").read_text())
     assert (document["suite"], document["seed"], document["steps"]) == ("cubes", 0, 2)
     found = {row["metric"]: row["value"] for row in document["rows"]}

@@ -9,6 +9,7 @@ from rich.console import Console
 from memorist.bench.heard import heard_of
 from memorist.bench.recorder import Recorder, Said
 from memorist.bench.sample import sample, tells
+from memorist.bench.told import Outputs
 from memorist.bench.writers import ORGANISERS, run
 from memorist.cli import main
 from memorist.errors import InputError, ModelUnreachable
@@ -54,7 +55,9 @@ def checks(row):
 
 
 def test_a_model_that_writes_rightly_has_the_key(tmp_path):
-    rows = {row.organiser: row for row in run(ScriptedModel(right), list(ORGANISERS), tmp_path / "a.json", QUIET)}
+    rows = {
+        row.organiser: row for row in run(ScriptedModel(right), list(ORGANISERS), Outputs(tmp_path / "a.json"), QUIET)
+    }
     number = len(sample().facts)
     assert checks(rows["facts"])["facts told"] == (number, number)
     assert checks(rows["facts"])["ended facts that stand"] == (3, None)  # it never says that one replaces another
@@ -80,7 +83,7 @@ def test_a_model_that_writes_rightly_has_the_key(tmp_path):
 
 def test_a_model_that_writes_nonsense_is_refused_with_why(tmp_path):
     model = ScriptedModel("I would rather talk.")
-    rows = run(model, list(ORGANISERS), None, QUIET)
+    rows = run(model, list(ORGANISERS), Outputs(), QUIET)
     assert [row.written for row in rows] == [0] * len(rows)
     for row in rows:
         assert row.heard.first == row.heard.repaired == 0
@@ -114,14 +117,17 @@ def test_a_killed_run_goes_on_from_its_replies(tmp_path):
         return right(request)
 
     with pytest.raises(KeyboardInterrupt):
-        run(ScriptedModel(dies), ["notes", "lessons"], tmp_path / "a.json", QUIET)
+        run(ScriptedModel(dies), ["notes", "lessons"], Outputs(tmp_path / "a.json"), QUIET)
     with (tmp_path / "a.replies.jsonl").open("a") as file:
         file.write('{"key": "cut')
     model = ScriptedModel(right)
-    rows = run(model, ["notes", "lessons"], tmp_path / "a.json", QUIET)
+    rows = run(model, ["notes", "lessons"], Outputs(tmp_path / "a.json"), QUIET)
     assert len(model.requests) == 11 + 3 - 7
     assert [row.used.calls for row in rows] == [11, 3]
-    assert run(ScriptedModel(ModelUnreachable("off", "m")), ["notes", "lessons"], tmp_path / "a.json", QUIET) == rows
+    assert (
+        run(ScriptedModel(ModelUnreachable("off", "m")), ["notes", "lessons"], Outputs(tmp_path / "a.json"), QUIET)
+        == rows
+    )
 
 
 def test_a_journal_of_something_else_is_refused(tmp_path):

@@ -5,12 +5,11 @@ Each conversation is asked its own questions, and as many questions of other con
 
 from __future__ import annotations
 
-import json
 import random
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +24,7 @@ from memorist.bench.data import located
 from memorist.bench.suite import Dataset, Source, Task
 from memorist.bench.suites.locomo import LOCOMO
 from memorist.bench.system import RecipeSystem
+from memorist.bench.told import Outputs, tell
 from memorist.results import Answer
 
 FOREIGN = 120
@@ -53,8 +53,8 @@ class Row:
     n: int
 
 
-def run(data: Sequence[str | Path], out: Path | None, console: Console) -> list[Row]:
-    """Ask everything, print a table with the weights that these data would give, and write JSON to `out`."""
+def run(data: Sequence[str | Path], out: Outputs, console: Console) -> list[Row]:
+    """Ask everything, print a table with the weights that these data would give, and tell `out`."""
     dataset = LOCOMO.load(Source(tuple(located(one) for one in data)))
     with (
         tempfile.TemporaryDirectory(prefix="memorist-bench-") as folder,
@@ -65,9 +65,7 @@ def run(data: Sequence[str | Path], out: Path | None, console: Console) -> list[
     rows = summed(asked)
     weights = fitted(asked)
     show(rows, weights, console)
-    if out is not None:
-        report = {"suite": "answers", "data": [str(one) for one in data], "weights": weights}
-        out.write_text(json.dumps({**report, "rows": [asdict(row) for row in rows]}, indent=1) + "\n", "utf-8")
+    tell(out, "answers", rows, data=data, weights=weights)
     return rows
 
 

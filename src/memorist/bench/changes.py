@@ -12,12 +12,11 @@ after, and found when its words are among the first RETURNED hits:
 
 from __future__ import annotations
 
-import json
 import random
 import tempfile
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -25,10 +24,12 @@ from rich.console import Console
 from rich.table import Table
 
 from memorist.bench.metrics.continual import fuar
+from memorist.bench.report import told
 from memorist.bench.rows import ALL, Row, mean
 from memorist.bench.suite import Corpus, Item
 from memorist.bench.suites.conflicts import Fact, settled, world
-from memorist.bench.system import WHEN, RecipeSystem, observation
+from memorist.bench.system import WHEN, CannotRun, RecipeSystem, observation
+from memorist.bench.told import Outputs, tell
 from memorist.recall.pool import Limits
 from memorist.recipes import recipe_named
 
@@ -50,23 +51,22 @@ class World:
     taken: Sequence[Fact]
 
 
-def run(recipes: Sequence[str], seed: int, out: Path | None, console: Console) -> list[Row]:
-    """Measure the recipes both ways, print a table, and write the rows as JSON to `out`."""
+def run(recipes: Sequence[str], seed: int, out: Outputs, console: Console) -> list[Row]:
+    """Measure the recipes both ways, print a table, and tell `out`."""
     for recipe in recipes:
         recipe_named(recipe)
     made = drawn(seed)
-    rows = [row for recipe in recipes for way in WAYS for row in measure(recipe, way, made)]
+    rows: list[Row] = []
+    failed: dict[str, str] = {}
+    for recipe in recipes:
+        try:
+            rows += [row for way in WAYS for row in measure(recipe, way, made)]
+        except CannotRun as error:
+            failed[recipe] = str(error)
     show(rows, console)
-    if out is not None:
-        command = f"memorist bench changes --recipe {','.join(recipes)} --seed {seed}"
-        report = {
-            "suite": "changes",
-            "command": command,
-            "data": [],
-            "seed": seed,
-            "rows": [asdict(row) for row in rows],
-        }
-        out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    for recipe, reason in failed.items():
+        told(f"{recipe} did not run", reason, console)
+    tell(out, "changes", rows, seed=seed, failed={"changes": failed})
     return rows
 
 
@@ -86,9 +86,9 @@ def measure(recipe: str, way: str, made: World) -> list[Row]:
         tempfile.TemporaryDirectory(prefix="memorist-bench-") as folder,
         closing(RecipeSystem(recipe, Path(folder))) as system,
     ):
-        told = [*made.kept, *(old for old, _ in made.changed), *made.taken]
-        random.Random(0).shuffle(told)
-        system.add([Corpus(OWNER, tuple(item_of(fact) for fact in told))], lambda done: None)
+        facts = [*made.kept, *(old for old, _ in made.changed), *made.taken]
+        random.Random(0).shuffle(facts)
+        system.add([Corpus(OWNER, tuple(item_of(fact) for fact in facts))], lambda done: None)
         before = scores(system, made)
         change(system, way, made)
         after = scores(system, made)

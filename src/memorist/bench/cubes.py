@@ -7,7 +7,6 @@ texts ship with the package; the unrelated ones are seen by no training and by n
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 import sys
@@ -25,6 +24,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from memorist.bench.told import Outputs, tell
 from memorist.cube import Cube
 from memorist.lifecycle.tensors import Making
 from memorist.memory import Memory
@@ -62,8 +62,8 @@ class Plan:
     steps: int = 40
 
 
-def run(plan: Plan, out: Path | None, console: Console) -> list[Row]:
-    """Measure, print a table, and write JSON to `out`."""
+def run(plan: Plan, out: Outputs, console: Console) -> list[Row]:
+    """Measure, print a table, and tell `out`."""
     rows: list[Row] = []
     begun = time.perf_counter()
     with two_threads(), Progress(console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as bar:
@@ -75,11 +75,7 @@ def run(plan: Plan, out: Path | None, console: Console) -> list[Row]:
     for row in rows:
         table.add_row(row.metric, f"{row.value:.6g}", row.unit)
     console.print(table)
-    if out:
-        command = f"memorist bench cubes --model {plan.model} --seed {plan.seed} --steps {plan.steps}"
-        document = {"suite": "cubes", "command": command, "data": "packaged", **asdict(plan)}
-        document |= {"rows": [asdict(row) for row in rows]}
-        out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    tell(out, "cubes", rows, **asdict(plan))
     return rows
 
 

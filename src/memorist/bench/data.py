@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from memorist.bench.suite import Source, Suite
-from memorist.bench.suites import SUITES
+from memorist.bench.suites import MISSING, SUITES
 from memorist.errors import InputError
 
 VARIABLE = "MEMORIST_DATA"
@@ -75,9 +75,17 @@ def located(path: str | Path) -> Path:
     return found
 
 
-def available(data: Sequence[str]) -> list[Suite]:
-    """Every suite whose data are in the folder given, or that makes its own."""
-    folders = [Path(one) for one in (*data, os.environ.get(VARIABLE, "")) if one and Path(one).is_dir()]
-    return [
-        suite for suite in SUITES.values() if suite.file is None or any(placed(suite, folder) for folder in folders[:1])
-    ]
+def available(data: Sequence[str]) -> tuple[list[Suite], dict[str, str]]:
+    """Every suite whose data are given or in the folder given, or that makes its own; and why each other cannot run."""
+    folder = next((Path(one) for one in data if Path(one).is_dir()), None)
+    found: list[Suite] = []
+    lacking: dict[str, str] = {}
+    for suite in SUITES.values():
+        named = [path for one in data for name, _, path in (one.partition("="),) if name == suite.name]
+        try:
+            files_of(suite, [located(path) for path in named], folder)
+        except InputError as error:
+            lacking[suite.name] = str(error)
+        else:
+            found.append(suite)
+    return found, lacking | MISSING

@@ -1,7 +1,8 @@
 """Stores of a suite, filled before anything is asked: one for all systems that keep the same.
 
-The first is filled here, so that its texts are embedded once; with several workers the others are then filled side by
-side, each by a process of its own. Nobody is asked meanwhile, so times of searches mean the same.
+The first is filled here, and its vectors are then remembered for all; with several workers another process fills the
+others meanwhile, the slowest first, and what it has not begun by then is filled here too. Nobody is asked meanwhile, so
+times of searches mean the same.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import multiprocessing
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -36,20 +37,25 @@ class Filled:
 def filled(
     openings: Mapping[object, Opening], corpora: Sequence[Corpus], workers: int, progress: Progress
 ) -> Iterator[Mapping[object, Filled | CannotRun]]:
-    """A store for each opening, or why there is none, for as long as they are needed."""
+    """A store for each opening, or why there is none, for as long as they are needed. The others than the first come in
+    the order in which to begin them."""
     with ExitStack() as folders:
         todo = {
             kept: partial(fill, opening, corpora, Path(folders.enter_context(tempfile.TemporaryDirectory("-memorist"))))
             for kept, opening in openings.items()
         }
         first, *others = todo or (None,)
-        done = {first: attempt(partial(todo[first], progress))} if todo else {}
-        if workers == 1 or len(others) < 2:
-            yield done | {kept: attempt(partial(todo[kept], progress)) for kept in others}
+        if workers == 1 or not others:
+            yield {kept: attempt(partial(fill, progress)) for kept, fill in todo.items()}
             return
-        with ProcessPoolExecutor(min(workers, len(others)), multiprocessing.get_context("spawn")) as pool:
-            futures: dict[object, Future[Filled]] = {kept: pool.submit(todo[kept], unseen) for kept in others}
-            made = done | {kept: attempt(future.result) for kept, future in futures.items()}
+        with ProcessPoolExecutor(workers - 1, multiprocessing.get_context("spawn")) as pool:
+            futures = {kept: pool.submit(todo[kept], unseen) for kept in others}
+            made = {first: attempt(partial(todo[first], progress))}
+            for kept, future in reversed(futures.items()):
+                if future.cancel():  # it was not begun
+                    made[kept] = attempt(partial(todo[kept], unseen))
+            for kept in futures.keys() - made.keys():
+                made[kept] = attempt(futures[kept].result)
         yield made
 
 

@@ -6,12 +6,11 @@ neither an extractor nor an embedder is in the times, unless they say so.
 
 from __future__ import annotations
 
-import json
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -23,6 +22,7 @@ from rich.table import Table
 
 from memorist.bench.peers.adapters.serve import peak
 from memorist.bench.synthetic import VOCABULARY, WordSum, vocabulary
+from memorist.bench.told import Outputs, tell
 from memorist.cube import Observation
 from memorist.memory import Memory
 from memorist.models.embedder import Embedder, Vectors
@@ -105,17 +105,15 @@ def phrase(number: int, known: npt.NDArray[np.str_]) -> str:
     return f"{known[base % VOCABULARY]} {known[(base * 7919 + base // VOCABULARY) % VOCABULARY]}{more}"
 
 
-def run(sizes: Sequence[int], igraph: Path | None, out: Path | None, console: Console) -> list[Row]:
-    """Measure, print a table, and write the rows as JSON to `out`. `igraph` is a Python that has that library."""
+def run(sizes: Sequence[int], igraph: Path | None, out: Outputs, console: Console) -> list[Row]:
+    """Measure, print a table, and tell `out`. `igraph` is a Python that has that library."""
     with tempfile.TemporaryDirectory(prefix="memorist-bench-") as folder:
         console.print("a graph of 100,000 nodes and 1,000,000 edges …", highlight=False)
         rows = dense(Path(folder), igraph)
         console.print(f"growing to {max(sizes):,} passages …", highlight=False)
         rows += growing(Path(folder), sizes, console)
     show(rows, console)
-    if out is not None:
-        report = {"suite": "graph", "data": "synthetic", "rows": [asdict(row) for row in rows]}
-        out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    tell(out, "graph", rows)
     return rows
 
 

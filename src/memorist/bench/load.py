@@ -5,14 +5,12 @@ Clients ask one after another, four searches to an addition. What was acknowledg
 
 from __future__ import annotations
 
-import json
 import random
 import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 
 import numpy as np
 from rich.console import Console
@@ -20,6 +18,7 @@ from rich.table import Table
 
 from memorist.bench.fleet import Client, Server, worker
 from memorist.bench.synthetic import texts
+from memorist.bench.told import Outputs, tell
 from memorist.cube import Scope
 from memorist.memory import Memory
 from memorist.store.opening import open_store
@@ -68,12 +67,11 @@ class Result:
     memory_after: float
 
 
-def run(stores: Sequence[tuple[str, str]], load: Load, out: Path | None, console: Console) -> list[Result]:
-    """Measure each of the stores (name, place), which must be empty; print a table, and write JSON."""
+def run(stores: Sequence[tuple[str, str]], load: Load, out: Outputs, console: Console) -> list[Result]:
+    """Measure each of the stores (name, place), which must be empty; print a table, and tell `out`."""
     results = [measured(name, place, load) for name, place in stores]
     console.print(table(results))
-    if out:
-        out.write_text(json.dumps([asdict(result) for result in results], indent=2) + "\n", encoding="utf-8")
+    tell(out, "load", results, load=asdict(load))
     return results
 
 

@@ -10,7 +10,6 @@ among 100 that are drawn by a seed ("sampled"), which is much easier and says le
 from __future__ import annotations
 
 import csv
-import json
 import random
 import tempfile
 from collections import Counter, defaultdict
@@ -18,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from rich.console import Console
@@ -26,6 +25,7 @@ from rich.progress import track
 from rich.table import Table
 
 from memorist.bench.recorder import Recorder, replies_beside
+from memorist.bench.told import Outputs, tell
 from memorist.cube import Observation
 from memorist.errors import InputError
 from memorist.memory import Memory
@@ -124,11 +124,11 @@ class Described:
             self.refused[(made.problem or "no reply").split(":")[0]] += 1
 
 
-def run(data: Path, options: Options, out: Path | None, console: Console) -> list[Row]:
-    """Measure, print a table, and write JSON to `out`. Raises InputError for a folder without the two files."""
+def run(data: Path, options: Options, out: Outputs, console: Console) -> list[Row]:
+    """Measure, print a table, and tell `out`. Raises InputError for a folder without the two files."""
     films, ratings = films_of(data / "movies.csv"), ratings_of(data / "ratings.csv")
     cases = cases_of(ratings, options)
-    model = Recorder(options.model, replies_beside(out)) if options.model else None
+    model = Recorder(options.model, replies_beside(out.json)) if options.model else None
     outcome = Described()
     embedder = embedder_named(options.embedder)
     items = {one.id: row for row, one in enumerate(films)}
@@ -143,13 +143,12 @@ def run(data: Path, options: Options, out: Path | None, console: Console) -> lis
         systems = systems_of(similar, model, outcome)
         rows = list(measured(memory, films, cases, systems, options, console, outcome))
     show(rows, options, console)
+    described: dict[str, Any] = {}
     if model is not None:
         show_described(outcome, model, console)
-    if out is not None:
-        report = {"suite": "movielens", "part": options.part, "users": len(cases), "embedder": options.embedder}
-        told = {"model": model.name, "described": outcome.document(), "used": asdict(model.usage)} if model else {}
-        whole = {**report, "seeds": options.seeds, **told, "rows": [asdict(row) for row in rows]}
-        out.write_text(json.dumps(whole, indent=1) + "\n", "utf-8")
+        described = {"model": model.name, "described": outcome.document(), "used": asdict(model.usage)}
+    asked = {"part": options.part, "users": len(cases), "embedder": options.embedder, "seeds": options.seeds}
+    tell(out, "recommend", rows, data=[data], asked=asked, **described)
     return rows
 
 

@@ -12,7 +12,7 @@ import re
 import tempfile
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from memorist.bench.conversations import ANSWERABLE, CATEGORIES, Conversation, conversations
+from memorist.bench.told import Outputs, tell
 from memorist.cube import Cube
 from memorist.memory import Memory
 from memorist.models.chat import Request
@@ -49,7 +50,7 @@ class Row:
     n: int
 
 
-def run(data: Sequence[str | Path], out: Path | None, console: Console) -> list[Row]:
+def run(data: Sequence[str | Path], out: Outputs, console: Console) -> list[Row]:
     """Index the same turns with and without their contexts, and compare."""
     found = conversations(data)
     rows: list[Row] = []
@@ -59,8 +60,7 @@ def run(data: Sequence[str | Path], out: Path | None, console: Console) -> list[
             add_all(path, found, console)
             rows += measure(path, found, index)
     show(rows, console)
-    if out is not None:
-        out.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8")
+    tell(out, "notes", rows, data=data)
     return rows
 
 

@@ -12,12 +12,11 @@ right answer are never negatives, annotated or not.
 
 from __future__ import annotations
 
-import json
 import random
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +29,7 @@ from memorist.arguments import model_named
 from memorist.bench.metrics.texts import best, states
 from memorist.bench.retrievers import RETRIEVERS, Asked, Passages, passages_of, ranked
 from memorist.bench.system import WHEN
+from memorist.bench.told import Outputs, tell
 from memorist.bench.vectors import Remembering
 from memorist.models.chat import ChatModel, Message, Request
 from memorist.models.known import DEFAULT, embedder_named
@@ -74,9 +74,9 @@ class Ranking:
 
 
 def run(
-    data: Path, limit: int | None, seed: int, model: str | None, asked_of_model: int, out: Path | None, console: Console
+    data: Path, limit: int | None, seed: int, model: str | None, asked_of_model: int, out: Outputs, console: Console
 ) -> list[Row]:
-    """Measure, print tables, and write the rows as JSON to `out`."""
+    """Measure, print tables, and tell `out`."""
     passages = passages_of(data, limit, seed)
     with (
         tempfile.TemporaryDirectory(prefix="memorist-bench-") as folder,
@@ -91,9 +91,7 @@ def run(
         if reading is not None:
             rows += orders(ranking, reading, asked_of_model, console)
     show(rows, console)
-    if out is not None:
-        report = {"suite": "order", "data": str(data), "rows": [asdict(row) for row in rows]}
-        out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    tell(out, "order", rows, data=[data], seed=seed, model=model)
     return rows
 
 

@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 from multiprocessing.connection import Listener
 from pathlib import Path
@@ -29,6 +29,7 @@ from memorist.bench.metrics.ranking import recall_at
 from memorist.bench.suite import Item, Source, Task
 from memorist.bench.suites.passages import CORPUS, MUSIQUE, RETURNED
 from memorist.bench.system import RecipeSystem, observation
+from memorist.bench.told import Outputs, tell
 from memorist.bench.vectors import Remembering
 from memorist.errors import InputError
 from memorist.models.embedder import Embedder, Identity, Vectors
@@ -86,8 +87,8 @@ class Given:
         return [int(size) for size in np.cumsum([len(part) for part in self.parts])]
 
 
-def run(data: Path, openie: Path, python: Path, parts: int, out: Path | None, console: Console) -> list[Row]:
-    """Measure both, print a table, and write the rows as JSON to `out`."""
+def run(data: Path, openie: Path, python: Path, parts: int, out: Outputs, console: Console) -> list[Row]:
+    """Measure both, print a table, and tell `out`."""
     given = given_by(data, openie, parts)
     with (
         tempfile.TemporaryDirectory(prefix="memorist-bench-") as folder,
@@ -99,9 +100,7 @@ def run(data: Path, openie: Path, python: Path, parts: int, out: Path | None, co
         console.print("the reference …", highlight=False)
         rows += theirs(given, embedder, python, Path(folder))
     show(rows, console)
-    if out is not None:
-        report = {"suite": "reference", "data": data.name, "openie": openie.name, "rows": [asdict(row) for row in rows]}
-        out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    tell(out, "reference", rows, data=[data, openie])
     return rows
 
 

@@ -8,6 +8,8 @@ import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -19,7 +21,9 @@ from memorist.bench.peers.environment import version_of
 from memorist.bench.peers.known import PREFIX, peer_named
 from memorist.bench.rows import ALL, FAILED, Row
 from memorist.bench.run import Measured, Plan, code
-from memorist.bench.streams import Learned
+
+if TYPE_CHECKING:
+    from memorist.bench.streams import Learned
 
 COSTS = (
     "tokens", "search_ms_p50", "search_ms_p95", "read_ms_p50", "read_calls", "read_tokens", "read_cost",
@@ -34,8 +38,8 @@ def qualities(rows: Iterable[Row]) -> list[str]:
     return list(dict.fromkeys(row.metric for row in rows if row.metric not in (*COSTS, "invalid", FAILED)))
 
 
-def show(measured: Sequence[Measured], console: Console) -> None:
-    """Of each suite its quality, its headline metric by category, and its cost."""
+def show(measured: Sequence[Measured], console: Console, lacking: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Of each suite its quality, its headline metric by category, and its cost; and why others are `lacking`."""
     for one in measured:
         about = ", ".join((f"{len(one.dataset.tasks):,} questions", *one.dataset.notes))
         console.print(overall(one, qualities(one.rows), f"{one.suite.about}: {about}"))
@@ -47,6 +51,8 @@ def show(measured: Sequence[Measured], console: Console) -> None:
             told(f"{system} is invalid", reason, console)
         for system, reason in one.failed.items():
             told(f"{system} did not run", reason, console)
+    for name, reason in lacking.items():
+        told(f"{name} cannot be run", reason, console)
 
 
 def told(what: str, reason: str, console: Console) -> None:
@@ -146,6 +152,7 @@ def document(measured: Sequence[Measured], plan: Plan, command: str | None = Non
             }
             for one, source in zip(measured, sources)
         },
+        "lacking": plan.lacking,
         "data": [str(file) for source in sources for file in source.files],
         "command": command,
         "seed": sources[0].seed,
@@ -162,8 +169,12 @@ def document(measured: Sequence[Measured], plan: Plan, command: str | None = Non
 
 
 def stream_document(learned: Sequence[Learned], plan: Plan, command: str | None = None) -> dict[str, object]:
-    """Streams as one JSON document: measures as rows, and the matrix of each system."""
+    """Streams as one JSON document: measures as rows, the matrix of each system, and why one has none."""
     sources = [source for _, source in plan.suites]
+    failed: dict[str, dict[str, str]] = {}
+    for one in learned:
+        if one.failed is not None:
+            failed.setdefault(one.suite.name, {})[one.system] = one.failed
     return {
         "suite": f"{learned[0].suite.name} stream",
         "data": [str(file) for source in sources for file in source.files],
@@ -173,6 +184,8 @@ def stream_document(learned: Sequence[Learned], plan: Plan, command: str | None 
         "version": __version__,
         "code": code(),
         "machine": machine(),
+        "lacking": plan.lacking,
+        "failed": failed,
         "rows": [asdict(row) for one in learned for row in one.rows],
         "matrices": [
             {
@@ -183,8 +196,10 @@ def stream_document(learned: Sequence[Learned], plan: Plan, command: str | None 
                 "matrix": one.matrix,
                 "before": one.before,
                 "alone": one.alone,
+                "beside": {"first": one.first, "last": one.last},
             }
             for one in learned
+            if one.failed is None
         ],
     }
 

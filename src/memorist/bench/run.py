@@ -26,7 +26,7 @@ from memorist.bench.readers import READERS, Reader, Reading, check_reader, reade
 from memorist.bench.records import Adding, Journal, Record, Setting
 from memorist.bench.rows import ALL, FAILED, Row, added_rows, rows_of
 from memorist.bench.suite import Corpus, Dataset, Outcome, Source, Suite, Task
-from memorist.bench.system import CannotRun, Found, RecipeSystem, System, kept_by
+from memorist.bench.system import CannotRun, Found, RecipeSystem, System, extracts, kept_by
 from memorist.bench.vectors import Remembering
 from memorist.errors import InputError
 from memorist.models.known import DEFAULT, embedder_named
@@ -41,7 +41,8 @@ CHUNK = 25
 class Plan:
     """What to measure. Without `limits` or `reader` each suite has its own; `judge` names a model that judges answers
     beside the deterministic measures; `make` opens a system over a folder; `openie` is a ready-made extraction for
-    recipes with a fact graph. A system is a recipe, or a peer behind its prefix."""
+    recipes with a fact graph. A system is a recipe, or a peer behind its prefix. `lacking` are suites that were asked
+    for and cannot run, with the reason."""
 
     suites: Sequence[tuple[Suite, Source]]
     systems: Sequence[str]
@@ -52,6 +53,7 @@ class Plan:
     workers: int = 1
     openie: Path | None = None
     make: Callable[[str, Path, str], System] | None = None
+    lacking: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def opening(self) -> Callable[[str, Path, str], System]:
@@ -154,7 +156,7 @@ def stores(
 ) -> Iterator[Callable[[str], Filled]]:
     """Filled stores, by the systems that are asked over them; a call raises CannotRun where there is none."""
     openings: dict[object, filling.Opening] = {}
-    for system in systems:
+    for system in sorted(systems, key=partial(begun, systems)):
         openings.setdefault(plan.keeps(system), partial(open_at, plan.opening, system, plan.embedder))
     corpora = list(dataset.corpora.values())
     with (
@@ -169,6 +171,11 @@ def stores(
             return found
 
         yield of
+
+
+def begun(systems: Sequence[str], system: str) -> tuple[bool, bool]:
+    """Where a system stands in the order of filling: the first stays there, then those that take long."""
+    return system != systems[0], not extracts(system)
 
 
 def open_at(opening: Callable[[str, Path, str], System], system: str, embedder: str, folder: Path) -> System:

@@ -6,12 +6,11 @@ lexical index against SQLite's. What a system costs as a whole is measured by `m
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -22,6 +21,7 @@ from rich.table import Table
 
 from memorist.bench.fts5 import LIMIT, FullText
 from memorist.bench.synthetic import WordSum, texts, turns
+from memorist.bench.told import Outputs, tell
 from memorist.memory import Memory
 from memorist.models.embedder import Embedder
 from memorist.recall.pool import Limits, Pool, Query, Stage
@@ -44,8 +44,8 @@ class Row:
     value: float
 
 
-def run(sizes: Sequence[int], out: Path | None, console: Console) -> list[Row]:
-    """Measure every size in a process of its own, print a table, and write the rows as JSON to `out`."""
+def run(sizes: Sequence[int], out: Outputs, console: Console) -> list[Row]:
+    """Measure every size in a process of its own, print a table, and tell `out`."""
     rows: list[Row] = []
     for size in sizes:
         console.print(f"{size:,} turns …", highlight=False)
@@ -55,9 +55,7 @@ def run(sizes: Sequence[int], out: Path | None, console: Console) -> list[Row]:
             rows += child(measure, path, size)
             rows += child(compare_lexical, path, size)
     show(rows, sizes, console)
-    if out is not None:
-        report = {"suite": "scale", "data": "synthetic", "rows": [asdict(row) for row in rows]}
-        out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    tell(out, "scale", rows)
     return rows
 
 

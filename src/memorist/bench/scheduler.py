@@ -8,12 +8,11 @@ and FIFO take in the best `k` hits, and are shown with the `k` that is best for 
 
 from __future__ import annotations
 
-import json
 import random
 import tempfile
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -21,6 +20,7 @@ from rich.table import Table
 
 from memorist.bench.suite import Corpus, Source, Task
 from memorist.bench.suites.locomo import load
+from memorist.bench.told import Outputs, tell
 from memorist.cube import Observation
 from memorist.memory import Memory
 from memorist.scoped import ScopedMemory
@@ -52,8 +52,8 @@ class Visit:
     working: frozenset[str]
 
 
-def run(data: Sequence[str | Path], seed: int, out: Path | None, console: Console) -> list[Row]:
-    """Replay every conversation, print a table, and write the rows as JSON to `out`."""
+def run(data: Sequence[str | Path], seed: int, out: Outputs, console: Console) -> list[Row]:
+    """Replay every conversation, print a table, and tell `out`."""
     files = tuple(Path(path) for path in data)
     found = load(Source(files))
     rows: list[Row] = []
@@ -65,12 +65,7 @@ def run(data: Sequence[str | Path], seed: int, out: Path | None, console: Consol
                 rows += rows_of(corpus, visits)
                 console.print(f"{corpus.name}: {len(tasks)} questions")
     show(rows, console)
-    if out is not None:
-        command = f"memorist bench scheduler --seed {seed}"
-        names = [file.name for file in files]
-        report = {"suite": "scheduler", "command": command, "data": names, "seed": seed}
-        report["rows"] = [asdict(row) for row in rows]
-        out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    tell(out, "scheduler", rows, data=files, seed=seed)
     return rows
 
 

@@ -8,7 +8,6 @@ within a round, and how far they lie apart.
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import socket
 import sys
@@ -32,6 +31,7 @@ from memorist.bench.peers.known import peer_named
 from memorist.bench.peers.process import environment
 from memorist.bench.report import machine
 from memorist.bench.synthetic import texts
+from memorist.bench.told import Outputs, command, write
 from memorist.errors import InputError
 
 PEER = "mem0"
@@ -70,8 +70,8 @@ class Seen:
     searches: list[list[float]] = field(default_factory=list)
 
 
-def run(asked: Asked, out: Path | None, console: Console) -> dict[str, Any]:
-    """Measure, print a table and write JSON. Raises InputError when mem0 is not installed, or something fails."""
+def run(asked: Asked, out: Outputs, console: Console) -> dict[str, Any]:
+    """Measure, print a table and tell `out`. Raises InputError when mem0 is not installed, or something fails."""
     reason = why_not(peer_named(PEER))
     if reason is not None:
         raise InputError(f"mem0 cannot be measured: {reason}")
@@ -80,8 +80,7 @@ def run(asked: Asked, out: Path | None, console: Console) -> dict[str, Any]:
         seen = measured(ways, asked, console)
     document = document_of(seen, asked, [*load, *os.getloadavg()])
     console.print(table(document))
-    if out:
-        out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    write(document, out)
     return document
 
 
@@ -186,8 +185,9 @@ def told(client: Client, asked: tuple[str, Mapping[str, Any]]) -> None:
 
 def document_of(seen: Mapping[str, Seen], asked: Asked, load: Sequence[float]) -> dict[str, Any]:
     """The run as JSON: numbers of each system, and ratios of ours to mem0's by round."""
-    systems = {
-        name: {
+    rows = [
+        {
+            "system": name,
             "adds_per_second": float(np.median(one.added)),
             "searches": sum(map(len, one.searches)),
             **{
@@ -196,12 +196,14 @@ def document_of(seen: Mapping[str, Seen], asked: Asked, load: Sequence[float]) -
             },
         }
         for name, one in seen.items()
-    }
+    ]
     ours, theirs = seen["memorist"], seen[PEER]
     return {
         "suite": "service",
         "asked": asdict(asked),
-        "systems": systems,
+        "rows": rows,
+        "data": [],
+        "command": command(),
         "adds_ratio": spread([one / other for one, other in zip(ours.added, theirs.added)]),
         "search_p95_ratio": spread([p95(one) / p95(other) for one, other in zip(ours.searches, theirs.searches)]),
         "embedder": "minilm behind a local endpoint, for both",
@@ -224,8 +226,10 @@ def spread(values: Sequence[float]) -> dict[str, float]:
 def table(document: Mapping[str, Any]) -> Table:
     """The two side by side."""
     shown = Table("", "adds/s", "search ms p50", "search ms p95")
-    for name, one in document["systems"].items():
-        shown.add_row(name, *(f"{one[key]:.1f}" for key in ("adds_per_second", "search_ms_p50", "search_ms_p95")))
+    for one in document["rows"]:
+        shown.add_row(
+            one["system"], *(f"{one[key]:.1f}" for key in ("adds_per_second", "search_ms_p50", "search_ms_p95"))
+        )
     adds, searches = (
         "{median:.2f} ({least:.2f} to {most:.2f})".format(**document[name])
         for name in ("adds_ratio", "search_p95_ratio")

@@ -7,14 +7,13 @@ functions in both. `any@3` is the share of questions with an evidence session am
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from memorist.bench.data import located
 from memorist.bench.suite import Source, Task, records_of
 from memorist.bench.suites.locomo import LOCOMO, name_of
 from memorist.bench.system import WHEN, RecipeSystem
+from memorist.bench.told import Outputs, tell
 from memorist.organise.association import EACH, GRANULARITIES, ORIGIN, TURNS, Places, Sittings, associated, both_ways
 from memorist.organise.digest import Digest, digest_of
 from memorist.organise.granularity import pieces_of, texts_of, unit
@@ -136,8 +136,8 @@ METHODS: Mapping[str, Method] = {
 }
 
 
-def run(data: Sequence[str | Path], out: Path | None, console: Console) -> list[Row]:
-    """Measure all methods in both settings, print a table, and write the rows as JSON to `out`."""
+def run(data: Sequence[str | Path], out: Outputs, console: Console) -> list[Row]:
+    """Measure all methods in both settings, print a table, and tell `out`."""
     files = tuple(located(one) for one in data)
     dataset = LOCOMO.load(Source(files))
     told = {name: summaries for path in files for name, summaries in summaries_of(path)}
@@ -155,9 +155,7 @@ def run(data: Sequence[str | Path], out: Path | None, console: Console) -> list[
                 asked += prepare(system.scope(name), tasks, told[name])
             rows += measured(setting, asked)
     show(rows, console)
-    if out is not None:
-        report = {"suite": "sessions", "data": [str(one) for one in data], "rows": [asdict(row) for row in rows]}
-        out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    tell(out, "sessions", rows, data=data)
     return rows
 
 

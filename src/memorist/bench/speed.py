@@ -47,6 +47,16 @@ K = 10
 QUESTIONS = 40
 """Searches of each system in a round."""
 
+FEWEST, SEARCHING = 5, 10.0
+"""A system that has searched for SEARCHING seconds of its own in a round is asked no more in it, after FEWEST
+questions."""
+
+GLANCE = 0.1
+"""The share of its patience after which a system is given up whose pace does not do."""
+
+LARGEST = 100_000
+"""Texts up to which others run beside ours."""
+
 WORDS = 8
 """Words of a question, the first of a text."""
 
@@ -194,14 +204,19 @@ class Spent:
 
 
 def told_in(process: Started, items: Sequence[tuple[str, str]], patience: float) -> float:
-    """Tell a system texts, and the seconds of its own that it took. Raises CannotRun when that is past patience."""
+    """Tell a system texts, and the seconds of its own that it took. Raises CannotRun when these will be more than the
+    patience at the pace so far."""
     seconds = 0.0
     rest, done = iter(items), 0
     while batch := list(islice(rest, BATCH)):
         seconds += process.call("add", owner=OWNER, items=batch).seconds
         done += len(batch)
-        if seconds > patience:
-            raise CannotRun(f"given up after adding {done:,} of {len(items):,} in {seconds:,.0f} s")
+        whole = seconds * len(items) / done
+        if seconds > GLANCE * patience and whole > patience:
+            raise CannotRun(
+                f"given up after adding {done:,} of {len(items):,} in {seconds:,.0f} s: at this pace all take"
+                f" {whole:,.0f} s or more, and the patience is {patience:,.0f} s"
+            )
     return seconds + process.call("settle").seconds
 
 
@@ -215,6 +230,8 @@ def at_size(systems: Sequence[System], size: int, asked: Asked, found: Measured,
         for system in systems:
             place = held.enter_context(folder())
             try:
+                if size > LARGEST and system.name not in asked.recipes:
+                    raise CannotRun(f"others are measured up to {LARGEST:,} texts; this size is ours alone")
                 with closing(system.start(place, embed)) as process:
                     seconds = told_in(process, items, asked.patience)
                     peak = process.peak
@@ -240,6 +257,8 @@ def searching(running: dict[str, Started], suite: str, asked: Asked, found: Meas
         times: dict[str, list[float]] = {name: [] for name in running}
         for place, question in enumerate(questions(number)):
             for name in rotated(list(running), place):
+                if len(times[name]) >= FEWEST and sum(times[name]) > 1000 * SEARCHING:
+                    continue
                 try:
                     reply = running[name].call("search", owner=OWNER, question=question, k=K)
                     times[name].append(1000 * reply.seconds)

@@ -3,13 +3,14 @@
 A task belongs to the part that completes its evidence; without evidence, to that of its label, labels being dealt out
 to the parts in the order of their names. So `R[t][i]`, the headline metric on part i after parts 0 … t, has its upper
 triangle too: what is asked before it was told. A fresh memory of each part alone serves the second forward transfer.
+Another one, whose owner had our own conversations before, serves TRACE's delta: what a stream does to what lies beside.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,15 +19,22 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from memorist.bench.data import SHIPPED, located
 from memorist.bench.metrics import continual
-from memorist.bench.records import Journal, Record
-from memorist.bench.rows import ALL, Row, mean
-from memorist.bench.run import Asker, Plan, bars, parts_of_jobs, settings_of
+from memorist.bench.records import Journal, Record, Setting
+from memorist.bench.report import told
+from memorist.bench.rows import ALL, FAILED, Row, mean
+from memorist.bench.run import Asker, Plan, bars, parts_of_jobs, settings_of, task_of
 from memorist.bench.suite import Corpus, Dataset, Source, Suite, Task
+from memorist.bench.suites.locomo import LOCOMO
+from memorist.bench.system import CannotRun
 from memorist.errors import InputError
 
 BEFORE = "before"
 """The step at which nothing was told yet."""
+
+ABILITY_QUESTIONS, ABILITY_TOKENS = 40, 1_500
+"""What is asked of each of our own conversations, and the budget of its answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +47,24 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What a system did on a stream: scores after each part on each, before the first, and of each part alone."""
+    """What a system did on a stream: scores after each part on each, before the first, and of each part alone; what it
+    recalled of our own conversations, known before, at the `first` and at the `last`. Or why there are none."""
 
     suite: Suite
     system: str
-    matrix: tuple[tuple[float, ...], ...]
-    before: tuple[float, ...]
-    alone: tuple[float, ...]
+    matrix: tuple[tuple[float, ...], ...] = ()
+    before: tuple[float, ...] = ()
+    alone: tuple[float, ...] = ()
+    first: tuple[float, ...] = ()
+    last: tuple[float, ...] = ()
+    failed: str | None = None
 
     @property
     def rows(self) -> list[Row]:
         """The measures; those that are not defined are left out."""
+        name = f"{self.suite.name} stream"
+        if self.failed is not None:
+            return [Row(name, self.system, FAILED, 0, ALL, 1.0, 1)]
         R = self.matrix
         found = {
             "average_accuracy": continual.average_accuracy(R),
@@ -59,8 +74,8 @@ class Learned:
             "forgetting": continual.forgetting(R),
             "forward_transfer_zero_shot": continual.forward_transfer_zero_shot(R, self.before),
             "forward_transfer_learning": continual.forward_transfer_learning(R, self.alone),
+            "delta_beside": continual.delta(self.last, self.first),
         }
-        name = f"{self.suite.name} stream"
         return [
             Row(name, self.system, metric, 0, ALL, value, len(R))
             for metric, value in found.items()
@@ -77,7 +92,9 @@ def run(plan: Plan, parts: int, journal: Journal, console: Console) -> list[Lear
             stream = stream_of(dataset, parts)
             if not all(stream.tasks):
                 raise InputError(f"{suite.name} has no question for each of {parts} parts; ask for fewer with --stream")
-            found += [learn(plan, suite, source, dataset, stream, name, journal, progress) for name in plan.systems]
+            found += [
+                learn(Asking(plan, suite, source, dataset, name, journal), stream, progress) for name in plan.systems
+            ]
     return found
 
 
@@ -113,37 +130,44 @@ def places(corpus: Corpus, parts: int) -> dict[str, int]:
     return {item.key: number * parts // len(corpus.items) for number, item in enumerate(corpus.items)}
 
 
-def learn(
-    plan: Plan,
-    suite: Suite,
-    source: Source,
-    dataset: Dataset,
-    stream: Stream,
-    system: str,
-    journal: Journal,
-    progress: Progress,
-) -> Learned:
-    """One system on one stream."""
+def learn(asking: Asking, stream: Stream, progress: Progress) -> Learned:
+    """One system on one stream; one that cannot run, or breaks, says why."""
+    suite, system = asking.suite, asking.system
+    with task_of(progress, f"{suite.name} stream: {system}", 2 * len(stream.tasks) + 1) as bar:
+        try:
+            return taught(asking, stream, lambda: progress.advance(bar))
+        except CannotRun as error:
+            return Learned(suite, system, failed=str(error))
+
+
+def taught(asking: Asking, stream: Stream, advance: Callable[[], None]) -> Learned:
+    """Part after part, each part alone, and what lay beside the stream. Raises CannotRun."""
     steps = len(stream.tasks)
-    bar = progress.add_task(f"{suite.name} stream: {system}", total=2 * steps + 1)
-    asking = Asking(plan, suite, source, dataset, system, journal)
-    with tempfile.TemporaryDirectory(prefix="memorist-bench-") as folder:
-        matrix = []
-        before = asking.scores(Path(folder), f"{BEFORE}/{steps}", (), stream.tasks)
+    matrix = []
+    with folder() as place:
+        before = asking.scores(place, f"{BEFORE}/{steps}", (), stream.tasks)
         for step in range(steps):
-            progress.advance(bar)
-            asking.add(Path(folder), stream.corpora[step])
+            asking.add(place, stream.corpora[step])
             told = stream.corpora[: step + 1]
-            matrix.append(asking.scores(Path(folder), f"{step + 1}/{steps}", told, stream.tasks))
+            matrix.append(asking.scores(place, f"{step + 1}/{steps}", told, stream.tasks))
+            advance()
     alone: list[float] = []
     for part in range(steps):
-        progress.advance(bar)
-        with tempfile.TemporaryDirectory(prefix="memorist-bench-") as folder:
-            asking.add(Path(folder), stream.corpora[part])
+        with folder() as place:
+            asking.add(place, stream.corpora[part])
             told = stream.corpora[part : part + 1]
-            alone += asking.scores(Path(folder), f"only {part + 1}/{steps}", told, stream.tasks[part : part + 1])
-    progress.remove_task(bar)
-    return Learned(suite, system, tuple(matrix), before, tuple(alone))
+            alone += asking.scores(place, f"only {part + 1}/{steps}", told, stream.tasks[part : part + 1])
+        advance()
+    with folder() as place:
+        first, last = asking.abilities(place, stream)
+    return Learned(asking.suite, asking.system, tuple(matrix), before, tuple(alone), first, last)
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """A folder for as long as it is needed."""
+    with tempfile.TemporaryDirectory(prefix="memorist-bench-") as place:
+        yield Path(place)
 
 
 class Asking:
@@ -152,10 +176,10 @@ class Asking:
     def __init__(
         self, plan: Plan, suite: Suite, source: Source, dataset: Dataset, system: str, journal: Journal
     ) -> None:
-        (self._setting, *others) = settings_of(plan, suite, system, source.seed, dataset.digest)
-        if others:  # a stream asks at one limit: the largest
-            self._setting = others[-1]
-        self._plan, self._suite, self._dataset, self._journal = plan, suite, dataset, journal
+        # A stream asks at one limit: the largest.
+        self._setting = settings_of(plan, suite, system, source.seed, dataset.digest)[-1]
+        self.suite, self.system = suite, system
+        self._plan, self._dataset, self._journal = plan, dataset, journal
 
     def add(self, folder: Path, corpora: Sequence[Corpus]) -> None:
         """Tell corpora."""
@@ -163,21 +187,68 @@ class Asking:
             system.add(corpora, lambda done: None)
 
     def scores(
-        self, folder: Path, step: str, told: Sequence[Sequence[Corpus]], tasks: Sequence[Sequence[Task]]
+        self, place: Path, step: str, told: Sequence[Sequence[Corpus]], tasks: Sequence[Sequence[Task]]
     ) -> tuple[float, ...]:
         """The headline metric on each part of the tasks; what has no score, such as an invalid answer, is a 0."""
-        setting = replace(self._setting, suite=f"{self._suite.name} stream {step}")
-        make = partial(self._plan.opening, setting.system, folder, self._plan.embedder)
+        return self._scores(self.suite, self._setting, place, step, gathered(told, self._dataset), tasks)
+
+    def abilities(self, place: Path, stream: Stream) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Of a memory that had our own conversations before the stream began, what it recalls of each then, and after
+        the stream."""
+        owner = max(self._dataset.corpora.values(), key=lambda corpus: len(corpus.items)).name
+        had = abilities_of(owner)
+        setting = replace(self._setting, reader=LOCOMO.reader, k=None, budget=ABILITY_TOKENS)
+        steps = len(stream.tasks)
+        self.add(place, [corpus for part in had.corpora for corpus in part])
+        told = gathered(had.corpora, self._dataset)
+        first = self._scores(LOCOMO, setting, place, f"beside {BEFORE}/{steps}", told, had.tasks)
+        for corpora in stream.corpora:
+            self.add(place, [corpus for corpus in corpora if corpus.name == owner])
+        told = gathered([*had.corpora, *stream.corpora], self._dataset)
+        return first, self._scores(LOCOMO, setting, place, f"beside after/{steps}", told, had.tasks)
+
+    def _scores(
+        self,
+        suite: Suite,
+        setting: Setting,
+        place: Path,
+        step: str,
+        known: Mapping[str, Corpus],
+        tasks: Sequence[Sequence[Task]],
+    ) -> tuple[float, ...]:
+        setting = replace(setting, suite=f"{self.suite.name} stream {step}")
         jobs = [(setting, one) for some in tasks for one in some if self._journal.get(setting.key(one.id)) is None]
         if jobs:
-            known = gathered(told, self._dataset)
-            with closing(Asker(make, self._suite.score, setting.reader, None, setting.embedder)) as asker:
+            make = partial(self._plan.opening, setting.system, place, self._plan.embedder)
+            with closing(Asker(make, suite.score, setting.reader, None, setting.embedder)) as asker:
                 for part in parts_of_jobs(known, jobs, len(jobs)):
                     self._journal.add(asker.ask(part))
-        return tuple(mean([self._score(self._journal.get(setting.key(one.id))) for one in some]) for some in tasks)
+        return tuple(
+            mean([score_in(self._journal.get(setting.key(one.id)), suite.headline) for one in some]) for some in tasks
+        )
 
-    def _score(self, record: Record | None) -> float:
-        return 0.0 if record is None else record.metrics.get(self._suite.headline, 0.0)
+
+def score_in(record: Record | None, metric: str) -> float:
+    """What a record has of a metric; 0 without."""
+    return 0.0 if record is None else record.metrics.get(metric, 0.0)
+
+
+def abilities_of(owner: str) -> Stream:
+    """Our own conversations as something that an owner knew before: one part each, under keys of their own."""
+    corpora, tasks = [], []
+    for name in SHIPPED:
+        dataset = LOCOMO.load(Source((located(name),), limit=ABILITY_QUESTIONS))
+        (corpus,) = dataset.corpora.values()
+        items = tuple(replace(item, key=f"{name}/{item.key}") for item in corpus.items)
+        corpora.append(Corpus(owner, items))
+        tasks.append(
+            tuple(
+                replace(task, corpus=owner, evidence=frozenset(f"{name}/{key}" for key in task.evidence))
+                for task in dataset.tasks
+                if not task.refusal
+            )
+        )
+    return Stream(tuple((corpus,) for corpus in corpora), tuple(tasks))
 
 
 def gathered(told: Sequence[Sequence[Corpus]], dataset: Dataset) -> Mapping[str, Corpus]:
@@ -193,19 +264,29 @@ def show(learned: Sequence[Learned], console: Console) -> None:
     """The measures of all systems, and the matrix of each."""
     for suite in dict.fromkeys(one.suite.name for one in learned):
         these = [one for one in learned if one.suite.name == suite]
-        names = [row.metric for row in these[0].rows]
-        table = Table(title=f"{these[0].suite.about} in {len(these[0].matrix)} parts: {these[0].suite.headline}")
-        table.add_column("recipe")
-        for name in names:
-            table.add_column(name.replace("_", " "), justify="right")
-        for one in these:
-            values = {row.metric: row.value for row in one.rows}
-            table.add_row(
-                one.system, *(f"{values[name]:+.3f}" if "transfer" in name else f"{values[name]:.3f}" for name in names)
-            )
-        console.print(table)
-        for one in these:
+        ran = [one for one in these if one.failed is None]
+        if ran:
+            console.print(measures_table(ran))
+        for one in ran:
             console.print(matrix_table(one))
+        for one in these:
+            if one.failed is not None:
+                told(f"{one.system} did not run", one.failed, console)
+
+
+def measures_table(learned: Sequence[Learned]) -> Table:
+    """A line for each system; what compares has its sign."""
+    first = learned[0]
+    names = [row.metric for row in first.rows]
+    table = Table(title=f"{first.suite.about} in {len(first.matrix)} parts: {first.suite.headline}")
+    table.add_column("recipe")
+    for name in names:
+        table.add_column(name.replace("_", " "), justify="right")
+    for one in learned:
+        values = {row.metric: row.value for row in one.rows}
+        signs = {name: "+" if "transfer" in name or "delta" in name else "" for name in names}
+        table.add_row(one.system, *(f"{values[name]:{signs[name]}.3f}" for name in names))
+    return table
 
 
 def matrix_table(one: Learned) -> Table:

@@ -20,7 +20,7 @@ from memorist.memory import Memory
 from memorist.models.embedder import Embedder
 from memorist.models.known import DEFAULT, embedder_named
 from memorist.recall.pool import Limits
-from memorist.recipes import recipe_named
+from memorist.recipes import RECIPES, english_facts, recipe_named
 from memorist.results import Hit, Hits
 from memorist.scoped import ScopedMemory
 
@@ -163,6 +163,11 @@ def kept_by(recipe: str) -> object:
     """What makes the store of a recipe what it is: those whose organisers and writers are the same have the same."""
     known = recipe_named(recipe)
     return known.organisers, known.writers
+
+
+def extracts(system: str) -> bool:
+    """Whether a system is a recipe that extracts facts as it is told: no other takes as long."""
+    return system.partition(":")[0] in RECIPES and english_facts in recipe_named(system).organisers
 
 
 def observation(item: Item) -> Observation:

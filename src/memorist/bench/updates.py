@@ -12,7 +12,7 @@ import json
 import re
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from itertools import product
 from pathlib import Path
@@ -20,6 +20,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from memorist.bench.told import Outputs, tell
 from memorist.cube import Observation
 from memorist.memory import Memory
 from memorist.models.chat import Request
@@ -221,8 +222,8 @@ def tells(text: str, said: Said) -> bool:
     return said.subject in text and re.search(rf"\b{re.escape(said.value)}\b", text) is not None
 
 
-def run(out: Path | None, console: Console, embedder: Embedder | None = None, people: int = PEOPLE) -> list[Row]:
-    """All rows, as a table and as JSON to `out`."""
+def run(out: Outputs, console: Console, embedder: Embedder | None = None, people: int = PEOPLE) -> list[Row]:
+    """Measure, print a table, and tell `out`."""
     cases = [(wording, handling) for wording in WORDINGS for handling in ("none", "rule", "scripted model")]
     rows = [measure(wording, handling, embedder, people) for wording, handling in cases]
     table = Table(box=None, pad_edge=False, title=f"{people} people, {VALUES - 1} changes each")
@@ -240,6 +241,5 @@ def run(out: Path | None, console: Console, embedder: Embedder | None = None, pe
         shares = (f"{share:.1%}" for share in (row.stale, row.present, row.as_of, row.as_of_first))
         table.add_row(row.wording, row.handling, *shares, str(row.calls))
     console.print(table)
-    if out is not None:
-        out.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n", encoding="utf-8")
+    tell(out, "updates", rows)
     return rows

@@ -13,7 +13,7 @@ import struct
 import tempfile
 import urllib.request
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
+from memorist.bench.told import Outputs, tell
 from memorist.errors import ModelMissing
 from memorist.models.llamacpp import DIRECT
 from memorist.models.weights import ready, weights_named
@@ -60,16 +61,15 @@ class Agreement:
     tokens: bool
 
 
-def run(names: Sequence[str], out: Path | None, console: Console) -> list[Agreement]:
-    """Compare each packaged model, print a table, and write JSON to `out`."""
+def run(names: Sequence[str], out: Outputs, console: Console) -> list[Agreement]:
+    """Compare each packaged model, print a table, and tell `out`."""
     rows = [row for name in names for row in (compare(name), compare(name, exact=True))]
     table = Table("model", "llama.cpp computes with", "places", "KL", "most", "distance", "most", "greedy", "tokens")
     for row in rows:
         numbers = (row.divergence, row.divergence_most, row.distance, row.distance_most, row.greedy)
         table.add_row(row.model, row.weights, str(row.places), *(f"{n:.2g}" for n in numbers), str(row.tokens))
     console.print(table)
-    if out:
-        out.write_text(json.dumps([asdict(row) for row in rows], indent=1), encoding="utf-8")
+    tell(out, "weights", rows)
     return rows
 
 

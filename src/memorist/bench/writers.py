@@ -7,12 +7,11 @@ report, to be read.
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
@@ -22,6 +21,7 @@ from rich.table import Table
 from memorist.bench.heard import Heard, heard_of
 from memorist.bench.recorder import Recorder, replies_beside
 from memorist.bench.sample import Sample, names_any, sample, solved, tells
+from memorist.bench.told import Outputs, tell
 from memorist.cube import Cube, Observation
 from memorist.lifecycle.writing import Options, Run
 from memorist.memory import Memory
@@ -94,11 +94,11 @@ Found = tuple[int, tuple[Check, ...], tuple[str, ...]]
 """How many cubes, the checks, and the texts."""
 
 
-def run(model: ChatModel, organisers: Sequence[str], out: Path | None, console: Console) -> list[Row]:
-    """A row for each organiser. A run that was killed goes on from the replies beside `out`."""
+def run(model: ChatModel, organisers: Sequence[str], out: Outputs, console: Console) -> list[Row]:
+    """A row for each organiser. A run that was killed goes on from the replies beside `out.json`."""
     rows = []
     for name in organisers:
-        recorder = Recorder(model, replies_beside(out))
+        recorder = Recorder(model, replies_beside(out.json))
         recipe, measure = ORGANISERS[name]
         with opened(recipe) as memory, Progress(console=console, transient=True) as bar:
             trial = Trial(sample(), memory, recorder, bar)
@@ -106,10 +106,7 @@ def run(model: ChatModel, organisers: Sequence[str], out: Path | None, console: 
         rows.append(Row(name, heard_of(recorder.heard), tuple(trial.problems), written, checks, texts, recorder.usage))
         show_row(rows[-1], console)
     show(rows, model.name, console)
-    if out is not None:
-        document = {"suite": "writers", "model": model.name, "identity": model.identity}
-        whole = document | {"rows": [asdict(row) for row in rows]}
-        out.write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    tell(out, "writers", rows, model=model.name, identity=model.identity)
     return rows
 
 

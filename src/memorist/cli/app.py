@@ -8,6 +8,7 @@ from cyclopts import App, Group, Parameter
 
 from memorist import __version__
 from memorist.cli import (
+    apart,
     attempt,
     bench,
     compose,
@@ -93,6 +94,9 @@ bench.bench.command(peers.peers)
 bench.bench.command(speed.speed)
 bench.bench.command(writers.writers)
 bench.bench.command(service.service)
+
+for measuring in apart.COMMANDS:
+    bench.bench.command(measuring)
 
 for composing in compose.COMMANDS:
     cube.cube.command(composing)

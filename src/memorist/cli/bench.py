@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Group, Parameter
 
@@ -17,12 +15,11 @@ from memorist.errors import InputError
 
 if TYPE_CHECKING:
     from memorist.bench.run import Plan
+    from memorist.bench.told import Outputs
 
 EVERY = "all"
 """Every recipe, or every suite whose data are there."""
 
-Data = Annotated[tuple[Path, ...], Parameter(consume_multiple=True, negative=())]
-Out = Annotated[Path | None, Parameter(name="--json")]
 Debug = Annotated[bool, Parameter(help="Show the traceback of an unexpected error.")]
 
 bench = App(name="bench", help="Measure recipes on benchmarks: quality, tokens, time and cost, in one run.")
@@ -45,8 +42,8 @@ class What:
     "For passage suites: a file of more passages to search among."
     budget: Annotated[str | None, Parameter(group=MEASURED)] = None
     "Token budgets, such as 500,1500,3000 (default: the suite's own limits)."
-    limit: Annotated[int | None, Parameter(group=MEASURED)] = None
-    "At most so many questions of a suite, drawn by the seed."
+    limit: Annotated[tuple[str, ...], Parameter(group=MEASURED, negative=())] = ()
+    "At most so many questions of a suite, drawn by the seed; SUITE=NUMBER for one of several."
     seed: Annotated[int, Parameter(group=MEASURED)] = 0
     "For what is drawn or generated."
     stream: Annotated[int | None, Parameter(group=MEASURED)] = None
@@ -63,17 +60,32 @@ class What:
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class How:
-    """How it runs, and where the report goes."""
+class Told:
+    """Where the numbers go, beside the terminal."""
+
+    out: Annotated[Path | None, Parameter(name="--json", group=TOLD)] = None
+    "Write the numbers to this file. A suite's questions stand in it, and in a journal beside it: a killed run goes on."
+    html: Annotated[Path | None, Parameter(group=TOLD)] = None
+    "Write a page to this file, with plots; it needs no network."
+    debug: Annotated[bool, Parameter(group=TOLD)] = False
+    "Show the traceback of an unexpected error."
+
+    def outputs(self) -> Outputs:
+        """The files. Raises InputError for what cannot be written, before the work and not after it."""
+        from memorist.bench.told import Outputs
+
+        for option, path in (("--json", self.out), ("--html", self.html)):
+            writable(path, option)
+        return Outputs(self.out, self.html)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class How(Told):
+    """How it runs."""
 
     workers: Annotated[int, Parameter(group=TOLD)] = 1
     "Processes that ask; the numbers of quality are the same with any."
-    out: Annotated[Path | None, Parameter(name="--json", group=TOLD)] = None
-    "Write all numbers and every question to this file; a run that was killed goes on from the journal beside it."
-    html: Annotated[Path | None, Parameter(group=TOLD)] = None
-    "Write a report with plots to this file."
-    debug: Annotated[bool, Parameter(group=TOLD)] = False
-    "Show the traceback of an unexpected error."
 
 
 @bench.default
@@ -105,43 +117,33 @@ def measure(
 
         show_all(console())
         return OK
-    for option, path in (("--json", how.out), ("--html", how.html)):
-        writable(path, option)
+    outputs = how.outputs()
     plan = plan_of(suites, what, how)
     if what.stream is not None:
-        return stream(plan, what.stream, how)
+        return stream(plan, what.stream, outputs)
     from memorist.bench.records import Journal, journal_beside
     from memorist.bench.report import document, show
     from memorist.bench.run import run
+    from memorist.bench.told import command, write
 
-    measured = run(plan, Journal(journal_beside(how.out)), console())
-    show(measured, console())
-    written(document(measured, plan, shlex.join(["memorist", *sys.argv[1:]])), how)
+    measured = run(plan, Journal(journal_beside(outputs.json)), console())
+    show(measured, console(), plan.lacking)
+    write(document(measured, plan, command()), outputs)
     return OK
 
 
-def written(document: Mapping[str, Any], how: How) -> None:
-    """The reports that were asked for."""
-    from memorist.bench.html import page
-    from memorist.bench.report import write_json
-
-    if how.out is not None:
-        write_json(document, how.out)
-    if how.html is not None:
-        how.html.write_text(page(document), encoding="utf-8")
-
-
-def stream(plan: Plan, parts: int, how: How) -> int:
+def stream(plan: Plan, parts: int, outputs: Outputs) -> int:
     """Measure the plan's suites as streams."""
     if parts < 1:
         raise InputError(f"--stream {parts} is not a whole number of at least 1")
     from memorist.bench import streams
     from memorist.bench.records import Journal, journal_beside
     from memorist.bench.report import stream_document
+    from memorist.bench.told import command, write
 
-    learned = streams.run(plan, parts, Journal(journal_beside(how.out)), console())
+    learned = streams.run(plan, parts, Journal(journal_beside(outputs.json)), console())
     streams.show(learned, console())
-    written(stream_document(learned, plan, shlex.join(["memorist", *sys.argv[1:]])), how)
+    write(stream_document(learned, plan, command()), outputs)
     return OK
 
 
@@ -154,15 +156,19 @@ def plan_of(suites: Sequence[str], what: What, how: How) -> Plan:
     from memorist.bench.suites import suites_named
     from memorist.recall.pool import Limits
 
-    for name, number in (("--workers", how.workers), ("--limit", what.limit)):
-        if number is not None and number < 1:
-            raise InputError(f"{name} {number} is not a whole number of at least 1")
+    if how.workers < 1:
+        raise InputError(f"--workers {how.workers} is not a whole number of at least 1")
     if what.openie is not None and not what.openie.is_file():
         raise InputError(f"--openie {what.openie} does not exist; name a JSON file with extracted triples")
     budgets = None if what.budget is None else numbers(what.budget, "--budget")
-    chosen = available(what.data) if list(suites) == [EVERY] else suites_named(suites)
+    chosen, lacking = available(what.data) if list(suites) == [EVERY] else (suites_named(suites), {})
+    limits = limits_of(what.limit)
+    common = Source(corpus=what.corpus, limit=limits.get(EVERY), seed=what.seed)
     return Plan(
-        suites=sources(chosen, what.data, Source(corpus=what.corpus, limit=what.limit, seed=what.seed)),
+        suites=[
+            (suite, replace(source, limit=limits.get(suite.name, source.limit)))
+            for suite, source in sources(chosen, what.data, common)
+        ],
         systems=[*recipes_of(what.recipe), *(peer.system for peer in peers_named(what.peer))],
         limits=None if budgets is None else [Limits(None, budget) for budget in budgets],
         reader=what.reader,
@@ -170,368 +176,24 @@ def plan_of(suites: Sequence[str], what: What, how: How) -> Plan:
         embedder=what.embedder,
         workers=how.workers,
         openie=what.openie,
+        lacking=lacking,
     )
 
 
-@bench.command
-def answers(*, data: Data, out: Out = None, debug: Debug = False) -> int:
-    """Measure how often ask answers rightly, wrongly, and not at all.
-
-    For example:
-
-        memorist bench answers --data dev_colleagues --json answers.json
-
-    Parameters
-    ----------
-    data
-        Files in LoCoMo's format, or dev_colleagues and dev_assistant, which are ours.
-    out
-        Write the numbers to this file, too.
-    """
-    writable(out)
-    from memorist.bench.answers import run
-
-    run(data, out, console())
-    return OK
-
-
-@bench.command
-def changes(
-    *, recipes: Annotated[str, Parameter(name="--recipe")] = "default", seed: int = 0, out: Out = None,
-    debug: Debug = False,
-) -> int:  # fmt: skip
-    """Measure what becomes of facts that change, are contradicted, or are taken back.
-
-    For example:
-
-        memorist bench changes --recipe default,dense
-
-    Parameters
-    ----------
-    recipes
-        The recipes to compare, such as default,lexical; or all (default: default).
-    seed
-        For the facts, which are generated.
-    out
-        Write the numbers to this file, too.
-    """
-    writable(out)
-    from memorist.bench.changes import run
-
-    run(recipes_of(recipes), seed, out, console())
-    return OK
-
-
-@bench.command
-def sessions(*, data: Data, out: Out = None, debug: Debug = False) -> int:
-    """Measure MemGAS and its parts by the sessions that hold the evidence.
-
-    For example:
-
-        memorist bench sessions --data dev_colleagues
-
-    Parameters
-    ----------
-    data
-        Files in LoCoMo's format, or dev_colleagues and dev_assistant, which are ours.
-    out
-        Write the numbers to this file, too.
-    """
-    writable(out)
-    from memorist.bench.sessions import run
-
-    run(data, out, console())
-    return OK
-
-
-@bench.command
-def order(
-    *,
-    data: Path,
-    limit: int | None = None,
-    seed: int = 0,
-    model: str | None = None,
-    model_limit: int = 20,
-    out: Out = None,
-    debug: Debug = False,
-) -> int:
-    """Measure hard negatives, what they do to a reader, and the order of passages.
-
-    For example:
-
-        memorist bench order --data nq-open-oracle.jsonl --limit 400
-
-    Parameters
-    ----------
-    data
-        A file of questions with annotated passages, in the format of nq-open-oracle.
-    limit
-        At most so many questions, drawn by the seed.
-    seed
-        For what is drawn.
-    model
-        A language model that reads, too, such as local:smollm2-135m.
-    model_limit
-        Questions that it is asked (default: 20).
-    out
-        Write the numbers to this file, too.
-    """
-    writable(out)
-    from memorist.bench.data import located
-    from memorist.bench.order import run
-
-    run(located(data), limit, seed, model, model_limit, out, console())
-    return OK
-
-
-@bench.command
-def scale(*, sizes: str = "10000,100000", out: Out = None, debug: Debug = False) -> int:
-    """Measure where a search's time goes in stores of these sizes, and our indexes against others.
-
-    For example:
-
-        memorist bench scale --sizes 1000,10000
-
-    Parameters
-    ----------
-    sizes
-        How many memories (default: 10000,100000).
-    out
-        Write the numbers to this file, too.
-    """
-    counts = numbers(sizes, "--sizes")
-    writable(out)
-    from memorist.bench.scale import run
-
-    run(counts, out, console())
-    return OK
-
-
-@bench.command
-def reference(*, data: Path, openie: Path, python: Path, parts: int = 5, out: Out = None, debug: Debug = False) -> int:
-    """Measure HippoRAG's own implementation beside ours: adding, searching, recall.
-
-    For example:
-
-        memorist bench reference --data musique.json --openie openie.json --python hipporag/bin/python
-
-    Parameters
-    ----------
-    data
-        Questions in MuSiQue's format.
-    openie
-        The triples of their passages, in the OpenIE form.
-    python
-        A Python that has hipporag: pip install hipporag, in an environment of its own. Its models are not needed.
-    parts
-        Passages come in so many parts, each measured (default: 5).
-    out
-        Write the numbers to this file, too.
-    """
-    if parts < 1:
-        raise InputError(f"--parts {parts} is not a whole number of at least 1")
-    for name, path in (("--data", data), ("--openie", openie), ("--python", python)):
-        if not path.is_file():
-            raise InputError(f"{name} {path} does not exist")
-    writable(out)
-    from memorist.bench.reference import run
-
-    run(data, openie, python, parts, out, console())
-    return OK
-
-
-@bench.command
-def load(
-    *, store: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (), seconds: float = 20.0,
-    servers: int = 4, workers: int = 2, clients: int = 8, out: Out = None, debug: Debug = False,
-) -> int:  # fmt: skip
-    """Measure a service of several processes under a mixed load: four searches to an addition, over HTTP.
-
-    For example:
-
-        memorist bench load --seconds 30
-
-    Parameters
-    ----------
-    store
-        Empty stores to measure, files or addresses (default: a file that is deleted afterwards).
-    seconds
-        How long the clients ask (default: 20).
-    servers
-        Processes that answer (default: 4).
-    workers
-        Processes that do jobs (default: 2).
-    clients
-        How many ask at the same time (default: 8).
-    out
-        Write the numbers to this file, too.
-    """
-    if seconds <= 0 or servers < 1 or workers < 0 or clients < 1:
-        raise InputError("--seconds, --servers and --clients are numbers above 0, --workers is not below it")
-    writable(out)
-    from tempfile import TemporaryDirectory
-
-    from memorist.bench.load import Load, run
-    from memorist.store.postgres.connection import place_of
-
-    with TemporaryDirectory() as folder:
-        places = store or (str(Path(folder) / "memory.db"),)
-        run([(place_of(place), place) for place in places], Load(seconds, servers, workers, clients), out, console())
-    return OK
-
-
-@bench.command
-def graph(
-    *, sizes: str = "1000,10000,100000", igraph: Path | None = None, out: Out = None, debug: Debug = False
-) -> int:
-    """Measure what the fact graph costs as it grows, and its walk beside scipy's and igraph's.
-
-    For example:
-
-        memorist bench graph --sizes 1000,10000
-
-    Parameters
-    ----------
-    sizes
-        How many passages (default: 1000,10000,100000).
-    igraph
-        A Python that has igraph, to compare with; it runs in a process of its own.
-    out
-        Write the numbers to this file, too.
-    """
-    counts = numbers(sizes, "--sizes")
-    writable(out)
-    from memorist.bench.graph import run
-
-    run(counts, igraph, out, console())
-    return OK
-
-
-@bench.command
-def updates(*, people: int = 200, out: Out = None, debug: Debug = False) -> int:
-    """Measure whether what changed is found, and what it changed from is not.
-
-    For example:
-
-        memorist bench updates --people 40
-
-    Parameters
-    ----------
-    people
-        How many people change three times (default: 200, which is the most).
-    out
-        Write the numbers to this file, too.
-    """
-    if not 1 <= people <= 200:
-        raise InputError(f"--people {people} is not between 1 and 200")
-    writable(out)
-    from memorist.bench.updates import run
-
-    run(out, console(), people=people)
-    return OK
-
-
-@bench.command
-def notes(*, data: Data, out: Out = None, debug: Debug = False) -> int:
-    """Measure whether what notes say about turns helps to find these.
-
-    The notes' contexts are the file's own observations, replayed.
-
-    For example:
-
-        memorist bench notes --data locomo.json
-
-    Parameters
-    ----------
-    data
-        Files in LoCoMo's format with observations.
-    out
-        Write the numbers to this file, too.
-    """
-    writable(out)
-    from memorist.bench.notes import run
-
-    run(data, out, console())
-    return OK
-
-
-@bench.command
-def scheduler(*, data: Data, seed: int = 0, out: Out = None, debug: Debug = False) -> int:
-    """Measure whether the working set holds what the next question needs.
-
-    It is compared with LRU and FIFO of the same size, on questions that stay with
-    a topic for a while.
-
-    For example:
-
-        memorist bench scheduler --data locomo.json
-
-    Parameters
-    ----------
-    data
-        Files in LoCoMo's format.
-    seed
-        For the order of the questions.
-    out
-        Write the numbers to this file, too.
-    """
-    writable(out)
-    from memorist.bench.scheduler import run
-
-    run(data, seed, out, console())
-    return OK
-
-
-@bench.command
-def weights(
-    *, models: Annotated[str, Parameter(name="--model")] = "smollm2-135m", out: Out = None, debug: Debug = False
-) -> int:
-    """Measure how far a model in torch is from the same model in llama.cpp.
-
-    For example:
-
-        memorist bench weights --model smollm2-135m,gemma-3-270m
-
-    Parameters
-    ----------
-    models
-        The packaged models to compare (default: smollm2-135m).
-    out
-        Write the numbers to this file, too.
-    """
-    writable(out)
-    from memorist.bench.weights import run
-
-    run([name.strip() for name in models.split(",")], out, console())
-    return OK
-
-
-@bench.command
-def cubes(*, model: str = "smollm2-135m", seed: int = 0, steps: int = 40, out: Out = None, debug: Debug = False) -> int:
-    """Measure memories as a model's keys and values and as adapters: exactness, time, bytes, perplexity.
-
-    For example:
-
-        memorist bench cubes --json cubes.json
-
-    Parameters
-    ----------
-    model
-        A packaged model in torch, or the folder of one (default: smollm2-135m).
-    seed
-        Of the adapter's training (default: 0).
-    steps
-        At most so many steps of it (default: 40).
-    out
-        Write the numbers to this file, too.
-    """
-    writable(out)
-    if steps < 1:
-        raise InputError(f"--steps {steps} is not at least 1")
-    from memorist.bench.cubes import Plan, run
-
-    run(Plan(model, seed, steps), out, console())
-    return OK
+def limits_of(given: Sequence[str]) -> dict[str, int]:
+    """`40` and `trec=100` as most questions by suite, EVERY standing for those that are not named."""
+    from memorist.bench.suites import suites_named
+
+    found: dict[str, int] = {}
+    for one in given:
+        name, equals, text = one.partition("=")
+        if equals:
+            suites_named([name])
+        most, *others = numbers(text if equals else one, "--limit")
+        if others:
+            raise InputError(f"--limit {one!r:.100} is several numbers; give one, or SUITE=NUMBER for each suite")
+        found[name if equals else EVERY] = most
+    return found
 
 
 def demo(*, json: bool = False, debug: Debug = False) -> int:
@@ -572,74 +234,3 @@ def writable(out: Path | None, option: str = "--json") -> None:
     """Refuse a place that cannot be written before the work, not after it."""
     if out is not None and (out.is_dir() or not out.parent.is_dir()):
         raise InputError(f"{option} {out} cannot be written; name a file in a folder that exists")
-
-
-@bench.command
-def recommend(
-    *,
-    data: Path,
-    limit: int | None = None,
-    part: Literal["test", "validation"] = "test",
-    embedder: str = "static",
-    model: str | None = None,
-    out: Out = None,
-    debug: Debug = False,
-) -> int:
-    """Measure what recommend ranks first against popularity and plain similarity.
-
-    For example:
-
-        memorist bench recommend --data ml-latest-small --limit 50
-
-    Parameters
-    ----------
-    data
-        A MovieLens folder, with movies.csv and ratings.csv.
-    limit
-        At most so many users, drawn by a seed.
-    part
-        test (default), or validation, which splits what is remembered and leaves the test alone.
-    embedder
-        static (default), or minilm.
-    model
-        A language model that describes what would fit; then candidates are sampled ones only.
-    out
-        Write the numbers to this file, too.
-    """
-    from memorist.arguments import model_named
-    from memorist.bench.movielens import Options, run
-
-    writable(out)
-    run(data, Options(part, limit, embedder=embedder, model=model_named(model)), out, console())
-    return OK
-
-
-@bench.command
-def concepts(
-    *, data: Path | None = None, budget: int = 6000, orders: str = "1,2,3", limit: int | None = None, out: Out = None,
-    debug: Debug = False,
-) -> int:  # fmt: skip
-    """Measure whether concepts from solved puzzles raise how many are solved.
-
-    For example:
-
-        memorist bench concepts --budget 6000 --orders 1
-
-    Parameters
-    ----------
-    data
-        A file of ARC puzzles (default: puzzles of our own).
-    budget
-        Expansions of the search for each puzzle (default: 6000).
-    orders
-        Seeds of the orders in which puzzles come (default: 1,2,3).
-    limit
-        At most so many puzzles of each order.
-    out
-        Write the numbers to this file, too.
-    """
-    from memorist.bench.arc.run import run
-
-    writable(out)
-    run(data, budget, numbers(orders, "--orders"), limit, out, console())
-    return OK

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from memorist.cli import OK
-from memorist.cli.bench import Debug, Out, writable
+from memorist.cli.bench import Told
 from memorist.cli.render import console
 from memorist.errors import InputError
 
 
 def service(
-    *, memories: int = 1_000, rounds: int = 4, seconds: float = 5.0, clients: int = 2, out: Out = None,
-    debug: Debug = False,
-) -> int:  # fmt: skip
+    *, memories: int = 1_000, rounds: int = 4, seconds: float = 5.0, clients: int = 2, told: Told = Told()
+) -> int:
     """Measure our server beside mem0 behind one, over HTTP, by the same embedder: adds per second, search p95.
 
     First: memorist bench peers install mem0
@@ -30,13 +29,10 @@ def service(
         How long additions, and searches, of one system last in a round (default: 5).
     clients
         How many ask at the same time (default: 2).
-    out
-        Write the numbers to this file, too.
     """
     if memories < 0 or rounds < 1 or seconds <= 0 or clients < 1:
         raise InputError("--rounds, --seconds and --clients are numbers above 0, --memories is not below it")
-    writable(out)
     from memorist.bench.service import Asked, run
 
-    run(Asked(memories, rounds, seconds, clients), out, console())
+    run(Asked(memories, rounds, seconds, clients), told.outputs(), console())
     return OK

@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 import os
-import shlex
-import sys
-from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
 
 from memorist.cli import OK
-from memorist.cli.bench import Debug, How, Out, numbers, recipes_of, writable, written
+from memorist.cli.bench import Told, numbers, recipes_of
 from memorist.cli.render import console
 from memorist.errors import InputError
 
@@ -23,13 +17,12 @@ def speed(
     peer: str | None = None,
     rounds: int = 3,
     patience: int = 300,
-    out: Out = None,
-    html: Annotated[Path | None, Parameter()] = None,
-    debug: Debug = False,
+    told: Told = Told(),
 ) -> int:
     """Measure adding, opening, searching, memory and file size, beside other memories in the same run.
 
     Times are each system's own, without making vectors; ratios are to the first recipe, within a round.
+    Others run up to 100,000 texts, ours at any size, such as 1000000.
 
     For example:
 
@@ -46,23 +39,20 @@ def speed(
     rounds
         Repetitions, whose spread is shown (default: 3).
     patience
-        Seconds of its own that a system may take to add one size, before it is given up (default: 300).
-    out
-        Write the numbers to this file, too.
-    html
-        Write a report to this file.
+        Seconds of its own that a system may take to add one size; one whose pace does not do is given up
+        after a tenth of it (default: 300).
     """
     from memorist.bench.peers.known import peers_named
     from memorist.bench.speed import Asked, document, run
+    from memorist.bench.told import command, write
 
     for option, number in (("--rounds", rounds), ("--patience", patience)):
         if number < 1:
             raise InputError(f"{option} {number} is not a whole number of at least 1")
-    for option, path in (("--json", out), ("--html", html)):
-        writable(path, option)
+    outputs = told.outputs()
     asked = Asked(recipes_of(recipe), peers_named(peer), numbers(sizes, "--sizes"), rounds, patience)
     before = os.getloadavg()[0]
     found = run(asked, console())
     load = (round(before, 1), round(os.getloadavg()[0], 1))
-    written(document(found, asked, shlex.join(["memorist", *sys.argv[1:]]), load), How(out=out, html=html))
+    write(document(found, asked, command(), load), outputs)
     return OK

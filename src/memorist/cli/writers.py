@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from memorist.cli import OK
-from memorist.cli.bench import EVERY, Debug, Out, writable
+from memorist.cli.bench import EVERY, Told
 from memorist.cli.options import Model
 from memorist.cli.render import console
 from memorist.errors import InputError
 
 
-def writers(*, model: Model = None, organiser: str = EVERY, out: Out = None, debug: Debug = False) -> int:
+def writers(*, model: Model = None, organiser: str = EVERY, told: Told = Told()) -> int:
     """Measure what a language model writes into memory: which replies can be used, and what of it is right.
 
     All organisers that write with a model, on a small conversation, solved problems
@@ -23,10 +23,7 @@ def writers(*, model: Model = None, organiser: str = EVERY, out: Out = None, deb
     ----------
     organiser
         facts, notes, mem-alpha, lessons, typed-concepts, preferences, or all (default).
-    out
-        Write all numbers and texts to this file; a run that was killed goes on from the replies beside it.
     """
-    writable(out)
     from memorist.bench.writers import ORGANISERS, run
     from memorist.models.naming import chat_named
 
@@ -36,5 +33,5 @@ def writers(*, model: Model = None, organiser: str = EVERY, out: Out = None, deb
         raise InputError(
             f"there is no organiser {odd[0]!r:.60} that writes with a model; choose of {', '.join(ORGANISERS)}"
         )
-    run(chat_named(model), list(dict.fromkeys(wanted)), out, console())
+    run(chat_named(model), list(dict.fromkeys(wanted)), told.outputs(), console())
     return OK

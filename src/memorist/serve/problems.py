@@ -30,6 +30,7 @@ STATUS: Mapping[type[errors.MemoristError], int] = {
     errors.StoreBusy: 503,
     errors.StoreFull: 507,
     errors.StoreReadOnly: 503,
+    errors.StoreUnreachable: 503,
     errors.EmbedderMismatch: 503,
     errors.StoreError: 500,
 }

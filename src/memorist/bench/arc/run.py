@@ -15,7 +15,7 @@ import json
 import random
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from rich.table import Table
 from memorist.bench.arc.language import Program
 from memorist.bench.arc.puzzles import Puzzle, cues_of, own_puzzles, read_puzzles
 from memorist.bench.arc.search import Search, instances, plain_moves, score
+from memorist.bench.told import Outputs, tell
 from memorist.cube import Observation
 from memorist.memory import Memory
 from memorist.organise.concepts import rendered
@@ -64,7 +65,7 @@ class Row:
 
 
 def run(
-    data: Path | None, budget: int, seeds: Sequence[int], limit: int | None, out: Path | None, console: Console
+    data: Path | None, budget: int, seeds: Sequence[int], limit: int | None, out: Outputs, console: Console
 ) -> list[Row]:
     """Every condition in every order; without data on puzzles of our own, other ones for each seed."""
     rows: list[Row] = []
@@ -75,9 +76,7 @@ def run(
         puzzles = puzzles[:limit]
         rows += [streamed(condition, seed, budget, puzzles, console) for condition in CONDITIONS]
     show(rows, console)
-    if out is not None:
-        report = {"suite": "arc", "data": str(data) if data else "own", "rows": [asdict(row) for row in rows]}
-        out.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
+    tell(out, "concepts", rows, data=[data] if data else ())
     return rows
 
 

@@ -46,7 +46,7 @@ SUITES: Mapping[str, Suite] = {
 }
 
 
-MISSING: Mapping[str, str] = {
+MISSING: dict[str, str] = {
     "agentbench recommendation": "it needs the catalogue of films that its records do not hold",
 }
 """What belongs here and cannot be run, with the reason."""

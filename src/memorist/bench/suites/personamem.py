@@ -6,8 +6,11 @@
 
 from __future__ import annotations
 
+import random
 import re
-from collections.abc import Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +46,24 @@ def load(source: Source) -> Dataset:
             raise InputError(f"{path} needs the chats in {beside}, which does not exist")
         corpora |= chats(beside)
         tasks += shaped(path, "PersonaMem", records_of(path), task_of)
-    chosen = drawn(tasks, source)
+    chosen = drawn(of_few(tasks, source), source)
     asked = {task.corpus for task in chosen}
     corpora = {name: corpus for name, corpus in corpora.items() if name in asked}
     if missing := asked - corpora.keys():
         raise InputError(f"documents.json holds no chat of {min(missing)}")
     turns = sum(len(corpus.items) for corpus in corpora.values())
     return Dataset(corpora, tuple(chosen), (f"{len(corpora)} chats", f"{turns:,} turns"))
+
+
+def of_few(tasks: Sequence[Task], source: Source) -> list[Task]:
+    """The tasks of as few chats, drawn by the seed, as hold the limit's number: each has to be remembered whole."""
+    if source.limit is None:
+        return list(tasks)
+    names = sorted({task.corpus for task in tasks})
+    random.Random(source.seed).shuffle(names)
+    held = list(accumulate(sum(task.corpus == name for task in tasks) for name in names))
+    kept = names[: bisect_left(held, source.limit) + 1]
+    return [task for task in tasks if task.corpus in kept]
 
 
 def chats(path: Path) -> dict[str, Corpus]:
