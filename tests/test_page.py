@@ -185,6 +185,35 @@ def test_every_view_opens(page, served, view, more, title, shown):
     assert barriers(page) == []
 
 
+def test_facts_and_phrases_around_a_question_are_drawn(page, served, tmp_path):
+    pytest.importorskip("spacy", reason="facts are found by grammar: pip install 'memorist[graph]'")
+    page.goto(f"{served}/#/graph?user=Ana&show=facts&q=key")
+    page.get_by_role("alert").get_by_text("there is no graph in this recipe").wait_for()
+    store, port = tmp_path / "memory.db", free_port()
+    with Memory.open(store, recipe="hipporag2") as memory:
+        said = ["Vera works at the Harbour Bakery.", "The Harbour Bakery is in Porto.", "Vera lives with Rui."]
+        memory.scope(user="ana").add([{"role": "user", "content": text} for text in said])
+    command = [PROGRAM, "serve", "--store", str(store), "--port", str(port), "--recipe", "hipporag2"]
+    with serving(command, port, tmp_path / "log") as address:
+        page.set_default_timeout(60_000)
+        page.goto(f"{address}/#/graph?user=ana")
+        page.get_by_label("Around what").fill("Where does Vera work?")
+        page.get_by_label("What is drawn").select_option("facts")
+        page.get_by_text("It starts from").wait_for()
+        picture(page, "facts")
+        assert barriers(page) == []
+        passage = page.get_by_role("button", name=re.compile("^passage: Vera works"))
+        passage.focus()
+        page.keyboard.press("Enter")
+        page.get_by_role("button", name=re.compile("^in: ")).first.wait_for()
+        page.get_by_role("link", name="open").click()
+        page.get_by_role("heading", level=1, name="Memory").wait_for()
+        with Memory.open(store, recipe="hipporag2") as memory:
+            _, secret = keys.create(memory._store, Scope("", "ana"), memory.now(), rights=["read"])
+        asked = {"json": {"query": "Vera"}, "headers": {"Authorization": f"Bearer {secret}"}}
+        assert httpx2.post(f"{address}/v1/graph", **asked).status_code == 403
+
+
 def barriers(page) -> list[str]:
     """What axe-core finds wrong with a view for people who do not see it, or use no mouse."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not here")

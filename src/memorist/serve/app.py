@@ -14,6 +14,7 @@ from memorist import __version__
 from memorist.memory import Memory
 from memorist.serve import (
     browse,
+    facts,
     health,
     hints,
     mem0,
@@ -78,7 +79,7 @@ def build(
     app.state.measures = Measures()
     app.state.doorman = Doorman(memory, open_without_keys=open_without_keys)
     problems.install(app)
-    for routes in (memories, recall, hints, streaming, browse, work, whole, reports, mem0, health, page):
+    for routes in (memories, recall, hints, streaming, browse, facts, work, whole, reports, mem0, health, page):
         app.include_router(routes.router)
     if door is not None:
         app.state.door = door
