@@ -18,7 +18,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import httpx2
 import pytest
@@ -88,6 +90,7 @@ def served(tmp_path_factory) -> Iterator[str]:
             told = {"role": "assistant", "content": "Noted.", "timestamp": f"{day}1:00", "session": f"s{month}"}
             ana.add([asked, told])
         ana.add(Observation("Ana lives in Paris.", speaker="page", trust="web", at=datetime(2025, 6, 1)))
+        ana.forget(ana.add("The old boiler was green.", at="2024-11-02").ids[0])
         mallory = memory.scope(user="mallory")
         mallory.add([Observation(HOSTILE, speaker=HOSTILE[:200], session=HOSTILE[:100], meta={HOSTILE[:50]: HOSTILE})])
         mallory.add(f"My doctor is {HOSTILE[:60]}.", at="2025-01-01")
@@ -103,7 +106,8 @@ def chromium() -> Iterator[object]:
     with playwright.sync_playwright() as engine:
         if found is None and not Path(engine.chromium.executable_path).exists():
             pytest.skip("no Chromium on this machine (Debian: apt-get install chromium)")
-        browser = engine.chromium.launch(executable_path=found, args=["--no-sandbox"] if os.getuid() == 0 else [])
+        args = ["--host-resolver-rules=MAP evil.example 127.0.0.1", *(["--no-sandbox"] if os.getuid() == 0 else [])]
+        browser = engine.chromium.launch(executable_path=found, args=args)
         yield browser
         browser.close()
 
@@ -163,6 +167,7 @@ VIEWS = [
     ("timeline", "", "Timeline", "7 memories"),
     ("graph", "", "Graph", "ties"),
     ("known", "", "What is known about Ana", "Derived: facts"),
+    ("forgotten", "", "Forgotten", "The old boiler was green."),
     ("conflicts", "", "Conflicts", "Ana lives in Paris."),
     ("jobs", "", "Jobs", "facts"),
     ("reports", "", "Bench reports", "recall-locomo.json"),
@@ -175,7 +180,99 @@ def test_every_view_opens(page, served, view, more, title, shown):
     page.goto(f"{served}/#/{view}?user=Ana{more}")
     page.get_by_role("heading", level=1, name=title).wait_for()
     page.locator("main", has_text=shown).wait_for()
+    until(page, "!document.querySelector('[aria-busy=true]')")
     picture(page, "report" if more else view)
+    assert barriers(page) == []
+
+
+def test_facts_and_phrases_around_a_question_are_drawn(page, served, tmp_path):
+    pytest.importorskip("spacy", reason="facts are found by grammar: pip install 'memorist[graph]'")
+    page.goto(f"{served}/#/graph?user=Ana&show=facts&q=key")
+    page.get_by_role("alert").get_by_text("there is no graph in this recipe").wait_for()
+    store, port = tmp_path / "memory.db", free_port()
+    with Memory.open(store, recipe="hipporag2") as memory:
+        said = ["Vera works at the Harbour Bakery.", "The Harbour Bakery is in Porto.", "Vera lives with Rui."]
+        memory.scope(user="ana").add([{"role": "user", "content": text} for text in said])
+    command = [PROGRAM, "serve", "--store", str(store), "--port", str(port), "--recipe", "hipporag2"]
+    with serving(command, port, tmp_path / "log") as address:
+        page.set_default_timeout(60_000)
+        page.goto(f"{address}/#/graph?user=ana")
+        page.get_by_label("Around what").fill("Where does Vera work?")
+        page.get_by_label("What is drawn").select_option("facts")
+        page.get_by_text("It starts from").wait_for()
+        picture(page, "facts")
+        assert barriers(page) == []
+        passage = page.get_by_role("button", name=re.compile("^passage: Vera works"))
+        passage.focus()
+        page.keyboard.press("Enter")
+        page.get_by_role("button", name=re.compile("^in: ")).first.wait_for()
+        page.get_by_role("link", name="open").click()
+        page.get_by_role("heading", level=1, name="Memory").wait_for()
+        with Memory.open(store, recipe="hipporag2") as memory:
+            _, secret = keys.create(memory._store, Scope("", "ana"), memory.now(), rights=["read"])
+        asked = {"json": {"query": "Vera"}, "headers": {"Authorization": f"Bearer {secret}"}}
+        assert httpx2.post(f"{address}/v1/graph", **asked).status_code == 403
+
+
+def barriers(page) -> list[str]:
+    """What axe-core finds wrong with a view for people who do not see it, or use no mouse."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not here")
+    found = axe.Axe().run(page).response["violations"]
+    return [f"{one['id']}: {node['html'][:200]}" for one in found for node in one["nodes"]]
+
+
+def test_what_was_forgotten_comes_back(page, served):
+    address = f"{served}/v1/memories"
+    ids = [httpx2.post(address, json={"content": f"Plan {n}.", "user": "fay"}).json()["ids"][0] for n in range(52)]
+    for id in ids:
+        assert httpx2.delete(f"{address}/{id}", params={"user": "fay"}).status_code == 204
+    page.goto(f"{served}/#/forgotten?user=fay")
+    page.get_by_text("52 hidden from recall").wait_for()
+    assert page.locator("article").count() == 50
+    page.get_by_role("link", name="Older").click()
+    page.locator("article", has_text="Plan 0.").get_by_role("button", name="Restore").click()
+    page.get_by_text("51 hidden from recall").wait_for()
+    assert [one["text"] for one in httpx2.get(address, params={"user": "fay"}).json()["items"]] == ["Plan 0."]
+    assert httpx2.get(f"{served}/v1/forgotten", params={"user": "Ana"}).json()["total"] == 1
+
+
+WRITING = """
+() => {
+  window.written = [];
+  new MutationObserver(() => {
+    const words = document.querySelector('[aria-busy] .words')?.textContent;
+    if (words) window.written.push(words);
+  }).observe(document.body, {childList: true, subtree: true, characterData: true});
+}
+"""
+
+
+def test_an_answer_is_shown_as_a_real_model_writes_it(page, tmp_path):
+    from memorist.models.weights import KNOWN, installed
+
+    if not installed(KNOWN["smollm2-135m"]):
+        pytest.skip("the weights of smollm2-135m are not here: memorist models get smollm2-135m")
+    store, port = tmp_path / "memory.db", free_port()
+    with Memory.open(store) as memory:
+        memory.scope(user="ana").add("My sister Vera keeps the spare key.", at="2025-01-01")
+    command = [PROGRAM, "serve", "--store", str(store), "--port", str(port), "--model", "local:smollm2-135m"]
+    with serving(command, port, tmp_path / "log") as address:
+        page.goto(f"{address}/#/search?user=ana")
+        page.get_by_label("Question").fill("Who keeps the spare key?")
+        page.evaluate(WRITING)
+        page.get_by_role("button", name="Ask").click()
+        page.set_default_timeout(90_000)
+        page.locator("meter").wait_for()
+        steps = list(dict.fromkeys(page.evaluate("window.written")))
+    assert len(steps) >= 2, "it came all at once"
+    assert all(steps[-1].startswith(step) for step in steps)
+
+
+def test_an_answer_that_fails_says_so(page, served):
+    page.route("**/v1/ask/stream", lambda route: route.abort())
+    page.goto(f"{served}/#/search?user=Ana&q=key&mode=ask")
+    page.get_by_role("alert").get_by_text("The server does not answer.").wait_for()
+    page.refused.clear()  # the console tells of the request that was broken off
 
 
 def test_a_memory_is_opened_changed_forgotten_and_erased(page, served):
@@ -247,6 +344,7 @@ def test_the_keyboard_reaches_everything(page, served):
         ("t", "Timeline"),
         ("g", "Graph"),
         ("w", "What is known"),
+        ("f", "Forgotten"),
         ("c", "Conflicts"),
         ("j", "Jobs"),
         ("b", "Bench"),
@@ -394,6 +492,71 @@ def test_without_keys_other_sites_have_no_access(served):
     ):
         answer = httpx2.post(f"{served}/v1/search", **ask, headers=headers)
         assert (answer.status_code, answer.headers["content-type"]) == (403, "application/problem+json"), headers
+
+
+class Evil(BaseHTTPRequestHandler):
+    """Somebody else's page."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<!doctype html><title>Win a prize</title>")
+
+    def log_message(self, *_) -> None:
+        pass
+
+
+ATTACK = """
+async (target) => {
+  const add = (tag, more) => document.body.appendChild(Object.assign(document.createElement(tag), more));
+  const tried = async (path, more) => {
+    try { return await (await fetch(target + path, more)).text(); } catch (error) { return error.name; }
+  };
+  const loaded = (path, more) => new Promise((done) => {
+    add("script", {src: target + path, onload: () => done("loaded"), onerror: () => done("refused"), ...more});
+  });
+  const said = JSON.stringify({content: "planted", user: "Ana"});
+  add("iframe", {name: "frame"});
+  const form = add("form", {method: "post", action: `${target}/v1/memories`, enctype: "text/plain", target: "frame"});
+  form.append(Object.assign(document.createElement("input"), {name: said.slice(0, -1) + ', "x": "', value: '"}'}));
+  form.submit();
+  const headers = {"Content-Type": "application/json"};
+  const asked = {method: "POST", headers, body: JSON.stringify({query: "key", user: "Ana"})};
+  return {
+    read: await tried("/v1/memories?user=Ana"),
+    asked: await tried("/v1/search", asked),
+    planted: (await fetch(`${target}/v1/memories`, {method: "POST", mode: "no-cors", body: said})).type,
+    script: await loaded("/v1/memories?user=Ana"),
+    export: await loaded("/v1/export?user=Ana"),
+    part: await loaded("/page/main.js", {type: "module"}),
+  };
+}
+"""
+
+
+def test_another_sites_page_can_neither_read_nor_write(chromium, served):
+    """In a real browser: a page of another origin, and one whose name was pointed at this machine."""
+    before = texts_of(served)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Evil) as site:
+        Thread(target=site.serve_forever, args=(0.01,), daemon=True).start()
+        window = chromium.new_page()
+        window.goto(f"http://evil.example:{site.server_port}/")
+        tried = window.evaluate(ATTACK, served)
+        assert tried == {
+            "read": "TypeError", "asked": "TypeError", "planted": "opaque", "script": "refused", "export": "refused",
+            "part": "refused",
+        }  # fmt: skip
+        port = served.rpartition(":")[2]
+        answer = window.goto(f"http://evil.example:{port}/v1/memories?user=Ana")
+        assert (answer.status, answer.json()["type"]) == (403, "urn:memorist:wrong-host")
+        window.close()
+        site.shutdown()
+    assert texts_of(served) == before
+
+
+def texts_of(served: str) -> list[str]:
+    return [one["text"] for one in httpx2.get(f"{served}/v1/memories", params={"user": "Ana"}).json()["items"]]
 
 
 def test_a_long_list_holds_only_what_is_seen(page, tmp_path):

@@ -42,6 +42,12 @@ class Browse:
         """All ids of an origin, oldest first, hidden and closed cubes too."""
         return self._store.ids(self._scope, origin)
 
+    def forgotten(self, *, skip: int = 0, limit: int = 50) -> tuple[list[Cube], int]:
+        """Episodes that were forgotten and can be restored, the newest first after the first `skip`; and how many
+        there are in all."""
+        ids = self._store.ids(self._scope, SOURCE, "deleted")[::-1]
+        return self._store.get(self._scope, ids[skip : skip + limit]), len(ids)
+
     def related(self, ids: Sequence[str], *, depth: int = 1, limit: int = 100) -> Related:
         """Up to `limit` cubes within `depth` steps of some, nearest first. Raises NotFound for an unknown id."""
         cubes = {cube.id: cube for cube in self._store.get(self._scope, list(dict.fromkeys(ids))[:limit])}

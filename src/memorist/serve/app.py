@@ -15,6 +15,7 @@ from memorist.memory import Memory
 from memorist.serve import (
     browse,
     certificates,
+    facts,
     grants,
     health,
     hints,
@@ -82,7 +83,7 @@ def build(
     app.state.measures = Measures()
     app.state.doorman = Doorman(memory, open_without_keys=open_without_keys)
     problems.install(app)
-    plain = (memories, life, recall, hints, streaming, browse, work, schedule, grants, certificates, whole)
+    plain = (memories, life, recall, hints, streaming, browse, facts, work, schedule, grants, certificates, whole)
     for routes in (*plain, reports, mem0, health, page):
         app.include_router(routes.router)
     if door is not None:

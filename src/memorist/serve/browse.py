@@ -43,6 +43,13 @@ class DaysShape(BaseModel):
     total: int
 
 
+class ForgottenShape(BaseModel):
+    """Memories that are hidden from recall, and how many there are in all."""
+
+    items: list[shapes.CubeShape]
+    total: int
+
+
 class PartShape(BaseModel):
     """How many cubes of an origin and kind are in a state."""
 
@@ -110,6 +117,19 @@ def days(
     found = caller.scoped(memory, user, agent, session).browse.days(origin=origin, where=filter_of(where))
     items = [DayShape(start=day.start, count=day.count) for day in found]
     return DaysShape(items=items, total=sum(day.count for day in found))
+
+
+@router.get("/forgotten", response_model=ForgottenShape, responses=responses(404))
+def forgotten(
+    caller: Reader,
+    memory: Store,
+    user: User = "",
+    limit: Annotated[int, Query(ge=1, le=1_000)] = 50,
+    skip: Annotated[int, Query(ge=0, le=2**40)] = 0,
+) -> ForgottenShape:
+    """What was forgotten and can be restored, newest first."""
+    found, total = caller.scoped(memory, user, "", "").browse.forgotten(skip=skip, limit=limit)
+    return ForgottenShape(items=[shapes.cube_shape(cube) for cube in found], total=total)
 
 
 @router.get("/parts", response_model=PartsShape, responses=responses())

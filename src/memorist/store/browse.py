@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from memorist.cube import Scope
+from memorist.states import State
 from memorist.store.browsing import DERIVED, REPLACED, Day, Relation, Share
 from memorist.store.living import ALIVE
 from memorist.store.moments import moment
@@ -40,9 +41,11 @@ def census(db: sqlite3.Connection, scope: Scope, owner: int) -> list[Share]:
     return [Share(*found) for found in db.execute(sql, values)]
 
 
-def ids(db: sqlite3.Connection, scope: Scope, owner: int, origin: str) -> list[str]:
-    """All ids of an origin in the order of time."""
+def ids(db: sqlite3.Connection, scope: Scope, owner: int, origin: str, state: State | None) -> list[str]:
+    """All ids of an origin, or of those in a state, in the order of time."""
     where, values = narrowed(scope, owner)
+    if state is not None:
+        where, values = f"{where} AND state = ?", [*values, state]
     sql = f"SELECT id FROM cubes WHERE {where} AND origin = ? ORDER BY at, position, row"
     return [id for (id,) in db.execute(sql, (*values, origin))]
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from memorist.cube import Scope
 
 if TYPE_CHECKING:
+    from memorist.states import State
     from memorist.store.protocol import Selection
 
 DERIVED = "derived"
@@ -56,8 +57,8 @@ class Browsing(Protocol):
         """Everything of the scope by origin, kind and state, hidden and closed cubes too."""
         ...
 
-    def ids(self, scope: Scope, origin: str) -> list[str]:
-        """All ids of an origin in the order of time, hidden and closed cubes too."""
+    def ids(self, scope: Scope, origin: str, state: State | None = None) -> list[str]:
+        """All ids of an origin, or of those in a state, in the order of time, hidden and closed cubes too."""
         ...
 
     def relations(self, scope: Scope, ids: Sequence[str], limit: int) -> list[Relation]:

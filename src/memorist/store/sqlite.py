@@ -18,7 +18,7 @@ import numpy as np
 from memorist.cube import SOURCE, Cube, Scope
 from memorist.errors import EmbedderMismatch, NotFound, StateError, StoreBusy, StoreFull, StoreReadOnly, brief
 from memorist.models.embedder import Identity, Vectors
-from memorist.states import CHANGEABLE, Verb, unchangeable
+from memorist.states import CHANGEABLE, State, Verb, unchangeable
 from memorist.store import (
     access,
     archive,
@@ -533,10 +533,10 @@ class TableStore(Governing, ABC):
         with self._database.reading() as db:
             return browse.census(db, scope, owner_of(db, scope, create=False))
 
-    def ids(self, scope: Scope, origin: str) -> list[str]:
+    def ids(self, scope: Scope, origin: str, state: State | None = None) -> list[str]:
         """All ids of an origin, hidden and closed cubes too."""
         with self._database.reading() as db:
-            return browse.ids(db, scope, owner_of(db, scope, create=False), origin)
+            return browse.ids(db, scope, owner_of(db, scope, create=False), origin, state)
 
     def relations(self, scope: Scope, ids: Sequence[str], limit: int) -> list[Relation]:
         """Relations between these cubes and any others of the scope."""

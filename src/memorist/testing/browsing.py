@@ -53,6 +53,7 @@ class BrowsingContract:
         ]
         assert len(store.ids(ANA, "source")) == 4
         assert store.ids(ANA, "source")[:2] == [first.id, second.id]
+        assert store.ids(ANA, "source", "deleted") == [second.id]
         assert (store.ids(BOB, "source"), store.ids(ANA, NOTES)) == ([], [])
         assert store.census(replace(ANA, session="elsewhere")) == []
         assert store.census(BOB) == []

@@ -50,6 +50,23 @@ export const post = (path, body, query) => json("POST", path, {body, query});
 export const patch = (path, body) => json("PATCH", path, {body});
 export const remove = (path, query) => json("DELETE", path, {query});
 
+// Server-sent events of an answer, each as [name, data].
+export async function* events(path, body, signal) {
+  const reader = (await call("POST", path, {body, signal})).body.pipeThrough(new TextDecoderStream()).getReader();
+  let come = "";
+  for (;;) {
+    const {done, value} = await reader.read();
+    if (done) return;
+    const whole = (come + value).split("\n\n");
+    come = whole.pop();
+    for (const one of whole) {
+      const lines = one.split("\n").map((line) => line.split(/: (.*)/s, 2));
+      const {event, data} = Object.fromEntries(lines);
+      if (data) yield [event, JSON.parse(data)];
+    }
+  }
+}
+
 // Keep what a path answers as a file.
 export async function save(path, query, name) {
   const blob = await (await call("GET", path, {query})).blob();

@@ -33,6 +33,9 @@ export const minute = (moment) => (moment ?? "").slice(0, 16).replace("T", " ");
 // A heading that takes the focus when a view opens.
 export const heading = (text) => h("h1", {tabindex: -1}, text);
 
+// What may be wider than the page: moved by the keyboard, too.
+export const scroll = (label, content) => h("div", {class: "scroll", tabindex: 0, role: "region", "aria-label": label}, content);
+
 // A modal dialog; the promise is what `read` makes of it, or null when it was closed.
 export function ask(title, content, action, read = () => true, danger = false) {
   return new Promise((done) => {

@@ -1,7 +1,7 @@
 // The work that waits.
 
 import {get, post, remove} from "./api.js";
-import {h, heading, minute, say} from "./dom.js";
+import {h, heading, minute, say, scroll} from "./dom.js";
 
 export async function view(context) {
   const {items} = await get("/v1/jobs", {user: context.user});
@@ -20,6 +20,6 @@ export async function view(context) {
   const names = ["job", "kind", "state", "memories", "tries", "why it failed", "do"];
   return {element: h("section", null, heading("Jobs"),
     h("p", {class: "row"}, h("button", {type: "button", onclick: context.again}, "Look again")),
-    items.length ? h("div", {class: "scroll"}, h("table", null, h("thead", null, h("tr", null, names.map((name) => h("th", {scope: "col"}, name)))), h("tbody", null, items.map(row))))
+    items.length ? scroll("Jobs", h("table", null, h("thead", null, h("tr", null, names.map((name) => h("th", {scope: "col"}, name)))), h("tbody", null, items.map(row))))
       : h("p", null, "Nothing waits."))};
 }

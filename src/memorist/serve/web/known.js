@@ -12,7 +12,7 @@ export async function view(context) {
   const derived = [...new Set(parts.items.filter((one) => !["source", "windows"].includes(one.origin) && living(one.state)).map((one) => one.origin))];
   const lists = await Promise.all(derived.map((origin) => get("/v1/memories", {user, origin, limit: SHOWN})));
   const name = user || "the unnamed user";
-  const row = (one) => h("tr", null, h("td", null, h("a", {href: link("timeline", {origin: one.origin})}, named(one.origin))), h("td", null, one.kind), h("td", null, one.state), h("td", {class: "number"}, number(one.count)));
+  const row = (one) => h("tr", null, h("td", null, h("a", {href: one.state === "deleted" ? link("forgotten") : link("timeline", {origin: one.origin})}, named(one.origin))), h("td", null, one.kind), h("td", null, one.state), h("td", {class: "number"}, number(one.count)));
   const columns = ["made by", "form", "state", "how many"];
   return {element: h("section", null, heading(`What is known about ${name}`),
     parts.items.length === 0 ? h("p", null, "Nothing.") : [

@@ -3,6 +3,7 @@
 import {get, key, locked} from "./api.js";
 import {ask, h, heading, say} from "./dom.js";
 import * as conflicts from "./conflicts.js";
+import * as forgotten from "./forgotten.js";
 import * as graph from "./graph.js";
 import * as jobs from "./jobs.js";
 import * as known from "./known.js";
@@ -11,9 +12,9 @@ import * as reports from "./reports.js";
 import * as search from "./search.js";
 import * as timeline from "./timeline.js";
 
-const VIEWS = {search, timeline, graph, known, conflicts, jobs, reports, memory};
-const LETTERS = {s: "search", t: "timeline", g: "graph", w: "known", c: "conflicts", j: "jobs", b: "reports"};
-const TITLES = {search: "Search", timeline: "Timeline", graph: "Graph", known: "What is known", conflicts: "Conflicts",
+const VIEWS = {search, timeline, graph, known, forgotten, conflicts, jobs, reports, memory};
+const LETTERS = {s: "search", t: "timeline", g: "graph", w: "known", f: "forgotten", c: "conflicts", j: "jobs", b: "reports"};
+const TITLES = {search: "Search", timeline: "Timeline", graph: "Graph", known: "What is known", forgotten: "Forgotten", conflicts: "Conflicts",
   jobs: "Jobs", reports: "Bench reports"};
 const THEMES = ["system", "light", "dark"];
 
