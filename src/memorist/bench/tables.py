@@ -64,12 +64,12 @@ def table(mark: re.Match[str], document: Mapping[str, Any]) -> str:
         return drawn(mark, ["recipe", *(metric.replace("_", " ") for metric in metrics)], lines)
     rows = [row for row in rows if row["metric"] == metrics[0]]
     budgets = sorted({row["budget"] for row in rows})
-    heads = [f"{budget:,} tokens" if budget else "" for budget in budgets]
+    heads = [f"{budget:,} tokens" if budget else metrics[0].replace("_", " ") for budget in budgets]
     if mark["kind"] == "budget":
         values = {(row["recipe"], row["budget"]): row["value"] for row in rows if row["category"] == ALL}
         lines = [[name, *(shown("", values.get((name, budget))) for budget in budgets)] for name in recipes]
         return drawn(mark, ["recipe", *heads], lines)
-    named = document["suites"][mark["suite"]]["categories"]
+    named = document.get("suites", {}).get(mark["suite"], {}).get("categories", {})
     rows = [row for row in rows if row["recipe"] == recipes[0]]
     counts = {row["category"]: row["n"] for row in rows}
     values = {(row["category"], row["budget"]): row["value"] for row in rows}
