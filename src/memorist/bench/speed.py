@@ -52,7 +52,7 @@ FEWEST, SEARCHING = 3, 8.0
 questions."""
 
 GLANCE = 30.0
-"""Seconds of adding after which a system is given up whose pace does not do; a tenth of the patience when that is less."""
+"""Seconds of adding after which a system is given up whose pace does not do, or a tenth of the patience if less."""
 
 LARGEST = 100_000
 """Texts up to which others run beside ours."""
