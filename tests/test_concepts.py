@@ -120,3 +120,17 @@ def test_the_bench_writes_its_numbers(tmp_path):
     rows = run(None, 300, [1], 4, Outputs(tmp_path / "arc.json"), Console(quiet=True))
     assert [row.condition for row in rows] == list(CONDITIONS)
     assert len(json.loads((tmp_path / "arc.json").read_text())["rows"]) == 3
+
+
+def test_wordings_are_merged_by_a_threshold_rightly_and_wrongly():
+    import numpy as np
+
+    from memorist.bench.arc.wordings import WORDINGS, measured
+
+    cosine = np.array([[1, 0.92, 0.1, 0.82], [0.92, 1, 0.1, 0.1], [0.1, 0.1, 1, 0.6], [0.82, 0.1, 0.6, 1]])
+    found = measured(["a", "a", "b", "b"], cosine, "none")
+    levels = {one.threshold: (one.same, one.different, one.right) for one in found.levels}
+    assert (levels[0.5], levels[0.8], levels[0.9]) == ((2, 1, 0), (1, 1, 0), (1, 0, 1))
+    assert found.nearest[0] == ("b", "a", 0.82)
+    assert found.own_first == 3
+    assert len({text for both in WORDINGS.values() for text in both}) == 2 * len(WORDINGS)

@@ -194,3 +194,21 @@ def test_sentence_transformers_from_a_folder(folder, tmp_path):
 def test_sentence_transformers_never_downloads_by_itself():
     with pytest.raises(ModelMissing, match="MEMORIST_ALLOW_DOWNLOAD=1"):
         embedder_named("sentence-transformers:nobody/nothing").embed(["x"])
+
+
+def test_connections_are_kept_and_closed_with_the_embedder():
+    """Making one anew for each text would take longer than the vector."""
+    server = Server()
+    handler, opened = server.http.RequestHandlerClass, []
+    handler.protocol_version = "HTTP/1.1"
+    handler.setup = lambda self, setup=handler.setup: (opened.append(self.client_address), setup(self))
+    try:
+        embedder = EndpointEmbedder(server.name)
+        for text in ("one", "two", "three"):
+            embedder.embed([text])
+        assert len(opened) == 1
+        client = embedder._client
+        del embedder
+        assert client.is_closed
+    finally:
+        server.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -15,10 +15,10 @@ import pytest
 
 from memorist import Memory
 from memorist.cube import Scope
-from memorist.errors import StoreBusy, StoreError, StoreTooNew
+from memorist.errors import NotAllowed, StoreBusy, StoreError, StoreTooNew
 from memorist.store.postgres.connection import Database, place_of
 from memorist.store.postgres.dialect import Dialect
-from memorist.store.postgres.schema import TABLES
+from memorist.store.postgres.names import SEEN, TABLES, VIEWS
 from memorist.store.postgres.store import PostgresStore
 from memorist.store.postgres.tables import layout_of
 from memorist.store.protocol import Selection
@@ -106,7 +106,7 @@ def test_every_table_of_an_owner_is_partitioned_with_the_tenant_first(server: Se
     parted = {table for (table,) in server.execute(
         f"SELECT relname FROM pg_class WHERE relkind = 'p' AND relnamespace = '{TABLES}'::regnamespace", name
     )}  # fmt: skip
-    assert parted == layout.owned
+    assert parted == layout.owned | {"masked"}
     defined = server.execute(
         f"SELECT tablename, indexdef FROM pg_indexes WHERE schemaname = '{TABLES}'", name
     )  # fmt: skip
@@ -277,30 +277,7 @@ def test_busy_is_told(server: Server, store: PostgresStore, monkeypatch: pytest.
     assert failed
 
 
-def test_nobody_but_the_owner_is_shown_anything(url: str, tmp_path: Path):
-    with Memory.open(url, embedder=HashEmbedder()) as memory:
-        ana = memory.scope(user="ana")
-        (id,) = ana.add("My number is 0170 1234567").ids
-        before = memory.audit()
-        sights: list[Callable[[], object]] = [
-            lambda: ana.rights.share("bob"),
-            lambda: ana.rights.share("bob", ["read"], cubes=id),
-            lambda: memory.scope(user="bob").shared_by("ana"),
-            lambda: ana.masked().search("number"),
-            lambda: ana.masked().list(),
-        ]
-        for sight in sights:
-            with pytest.raises(StoreError, match=r"no governance yet.*SQLite"):
-                sight()
-        with pytest.raises(StoreError, match="nothing was erased"):
-            ana.erase(id, certified=True)
-        assert memory.audit() == before
-        assert ana.get(id).text == "My number is 0170 1234567"
-        assert not ana.erase(id).certificate
-        assert memory.verify().ok
-
-
-def test_grants_of_a_file_come_along_and_open_nothing(url: str, tmp_path: Path):
+def test_grants_of_a_file_come_along(url: str, tmp_path: Path):
     with Memory.open(tmp_path / "file.db", embedder=HashEmbedder()) as memory:
         memory.scope(user="ana").add("The key is under the mat")
         memory.scope(user="ana").rights.share("bob")
@@ -310,11 +287,44 @@ def test_grants_of_a_file_come_along_and_open_nothing(url: str, tmp_path: Path):
         ana = memory.scope(user="ana")
         (grant,) = memory.scope(user="bob").rights.received()
         assert ana.rights.given() == [grant]
-        with pytest.raises(StoreError, match="no governance yet"):
-            memory.scope(user="bob").shared_by("ana")
+        assert memory.scope(user="bob").shared_by("ana").list()[0].text == "The key is under the mat"
         ana.rights.revoke(grant.number)
-        assert ana.rights.given() == []
+        with pytest.raises(NotAllowed):
+            memory.scope(user="bob").shared_by("ana").list()
         assert memory.audit_problems() == []
+
+
+def test_a_certificate_holds_until_what_was_erased_is_there_again(server: Server, url: str):
+    text = "The vault opens with heliotrope-7731, says the old clock in the hall."
+    with Memory.open(url, embedder=HashEmbedder()) as memory:
+        ana = memory.scope(user="ana")
+        first = ana.add(text, at="2025-05-01").ids[0]
+        memory.scope(user="ana", tenant="other").add("The clock in the hall is slow.")
+        removed = ana.erase(first).certificate
+        assert removed["search"] == {"texts": 1, "found": 0}
+        assert memory.verify(removed).problems == ()
+        server.execute(
+            f"CREATE TABLE {TABLES}.planted (text TEXT); INSERT INTO {TABLES}.planted VALUES ('{text}'); CHECKPOINT",
+            url.rpartition("/")[2],
+        )
+        (told,) = memory.verify(removed).problems
+        assert "pieces of erased text in no record" in told
+        server.execute(f"DROP TABLE {TABLES}.planted", url.rpartition("/")[2])
+        ana.add(text, at="2025-05-01")
+        (told,) = memory.verify(removed).problems
+        assert "has 1 of the erased memories" in told
+
+
+def test_who_may_not_read_the_files_gets_a_certificate_that_says_so(server: Server, url: str):
+    name = url.rpartition("/")[2]
+    server.execute(
+        f"CREATE ROLE app LOGIN; GRANT USAGE ON SCHEMA {VIEWS}, {TABLES}, {SEEN} TO app; GRANT ALL ON ALL TABLES IN"
+        f" SCHEMA {VIEWS}, {TABLES}, {SEEN} TO app; GRANT ALL ON ALL SEQUENCES IN SCHEMA {TABLES} TO app",
+        name,
+    )
+    with closing(PostgresStore(url.replace("memorist@", "app@"))) as store:
+        assert not store.searches()
+        assert store.remains("none", (), ()).stretches == 0
 
 
 def test_writers_of_many_owners_make_one_chain(store: PostgresStore):

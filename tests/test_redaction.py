@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,9 +62,9 @@ def test_data() -> None:
     assert masked_data(data) == {"[email]": ["[card]", 5, True, None, {"x": "[email]"}]}
 
 
-def test_nothing_sensitive_reaches_a_reader_without_the_right(tmp_path: Path) -> None:
+def test_nothing_sensitive_reaches_a_reader_without_the_right(place: str) -> None:
     mail, illness = "ana.m@mail.example", "diabetes type two"
-    with Memory.open(tmp_path / "memory.db", embedder=HashEmbedder(), recipe="facts") as memory:
+    with Memory.open(place, embedder=HashEmbedder(), recipe="facts") as memory:
         ana = memory.scope(user="ana")
         told = {
             "role": "user",

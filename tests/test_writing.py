@@ -481,3 +481,45 @@ def test_a_writer_goes_over_to_another_embedder_with_the_store(opened):
     assert fact.vector is not None
     assert fact.vector @ other.embed([fact.text])[0] > 0.99
     assert len(model.requests) == 1  # done anew, from the log
+
+
+def test_what_a_model_wrote_is_marked_and_recall_prefers_or_leaves_it_out(opened):
+    ana = opened(ScriptedModel(written)).scope(user="ana")
+    add(ana, "apples grow behind the house", "pears")
+    ana.organise()
+    found = {prefer: ana.search("apples", k=3, prefer=prefer) for prefer in (None, "source", "model")}
+    assert {(hit.origin, hit.trust) for hit in found[None]} >= {("facts", "model"), ("source", "user")}
+    assert found["source"][0].trust == "user"
+    assert found["model"][0].trust == "model"
+    assert {hit.why["preferred"] for hit in found["source"] if hit.trust == "model"} == {-0.5}
+    assert "preferred" not in found[None][0].why
+    for leaving in ({"trust": {"ne": "model"}}, {"origin": "source"}):
+        assert {hit.trust for hit in ana.search("apples", where=leaving)} == {"user"}
+    assert {hit.trust for hit in ana.search("apples", where={"trust": "model"})} == {"model"}
+    with pytest.raises(InputError, match="prefer='mine' is not one of source, model"):
+        ana.search("apples", prefer="mine")
+
+
+def test_a_preference_through_the_other_doors(opened, tmp_path, capsys):
+    from fastapi.testclient import TestClient
+
+    from memorist.cli import main
+    from memorist.serve.app import build
+
+    memory = Memory.open(tmp_path / "c.db", embedder="static", recipe="facts")
+    memory.scope(user="ana").add("apples grow behind the house")
+    memory.scope(user="ana").organise(model=ScriptedModel(written))
+    with TestClient(build(memory, open_without_keys=True), base_url="http://127.0.0.1") as client:
+        for prefer, trust in (("source", "user"), ("model", "model")):
+            asked = {"user": "ana", "query": "apples", "prefer": prefer}
+            assert client.post("/v1/search", json=asked).json()["hits"][0]["trust"] == trust
+        assert client.post("/v1/search", json={"user": "ana", "query": "a", "prefer": "x"}).status_code == 422
+        without = {"user": "ana", "query": "apples", "where": {"trust": {"ne": "model"}}}
+        assert {hit["trust"] for hit in client.post("/v1/search", json=without).json()["hits"]} == {"user"}
+    memory.close()
+    search = ["search", "apples", "--recipe", "facts", "--user", "ana", "--json", "--embedder", "static"]
+    for prefer, trust in (("source", "user"), ("model", "model")):
+        assert main([*search, "--prefer", prefer, "--store", str(tmp_path / "c.db")]) == 0
+        assert json.loads(capsys.readouterr().out)["hits"][0]["trust"] == trust
+    assert main([*search, "--where", "trust.ne=model", "--store", str(tmp_path / "c.db")]) == 0
+    assert {hit["trust"] for hit in json.loads(capsys.readouterr().out)["hits"]} == {"user"}

@@ -20,6 +20,7 @@
         ├── StoreReadOnly         the file or its folder cannot be written
         ├── StoreFull             no room left on the disk
         ├── StoreBusy             another process held the store for too long
+        ├── StoreUnreachable      its server does not answer, or went away meanwhile
         └── EmbedderMismatch      the store's vectors were made by another embedder
 
 A message names the input, what was expected, and what to do about it.
@@ -127,6 +128,10 @@ class StoreFull(StoreError):
 
 class StoreBusy(StoreError):
     """Another process kept the store locked beyond the timeout."""
+
+
+class StoreUnreachable(StoreError):
+    """The database's server does not answer, or went away meanwhile. What was acknowledged before is safe."""
 
 
 class EmbedderMismatch(StoreError):

@@ -21,6 +21,7 @@ from memorist.recall.associate import Associate
 from memorist.recall.names import unheard
 from memorist.recall.neighbourhood import Neighbourhood, neighbourhood
 from memorist.recall.pool import Limits, Query, run
+from memorist.recall.prefer import Prefer
 from memorist.results import (
     Hit,
     Hits,
@@ -38,22 +39,30 @@ class Recalling:
         self._memory = memory
         self._scope = scope
 
-    def found(self, query: str, limits: Limits, selection: Selection, now: datetime) -> tuple[Hits, list[int]]:
+    def found(
+        self, query: str, limits: Limits, selection: Selection, now: datetime, prefer: Prefer | None = None
+    ) -> tuple[Hits, list[int]]:
         """What a recall finds for a question asked at `now`, and its rows in the store."""
         memory = self._memory
         text = question_of(query)
         memory.settle(self._scope)
-        found = memory._steadily(partial(self._recalled, (text, query), limits, selection, now))
+        found = memory._steadily(partial(self._recalled, (text, query), limits, selection, now, prefer))
         memory._usage.record(self._scope, found[1], utc(memory._clock()))
         memory._recent.record(self._scope, found[1])
         return found
 
     def _recalled(
-        self, question: tuple[str, str], limits: Limits, selection: Selection, now: datetime, embedder: Embedder
+        self,
+        question: tuple[str, str],
+        limits: Limits,
+        selection: Selection,
+        now: datetime,
+        prefer: Prefer | None,
+        embedder: Embedder,
     ) -> tuple[Hits, list[int]]:
         """The hits for a question, which is given as checked and as it was asked, and their rows in the store."""
         text, query = question
-        asked, searcher = self._asked(text, limits, selection, now, embedder)
+        asked, searcher = self._asked(text, limits, selection, now, embedder, prefer)
         pool = run(self._memory._recipe.stages, asked, searcher)
         hits = [hit_of(cube, place, pool) for place, cube in enumerate(pool.cubes)]
         return Hits(hits, query, unheard(text, searcher)), pool.rows.tolist()
@@ -72,7 +81,13 @@ class Recalling:
         return neighbourhood(asked, run(self._memory._recipe.stages, asked, searcher))
 
     def _asked(
-        self, text: str, limits: Limits, selection: Selection, now: datetime, embedder: Embedder
+        self,
+        text: str,
+        limits: Limits,
+        selection: Selection,
+        now: datetime,
+        embedder: Embedder,
+        prefer: Prefer | None = None,
     ) -> tuple[Query, Searcher]:
         """A question and a view for the stages."""
         memory = self._memory
@@ -85,6 +100,7 @@ class Recalling:
             now=now,
             limits=limits,
             model=self._recogniser(),
+            prefer=prefer,
         )
         return asked, memory._store.search(self._scope, selection)
 

@@ -23,6 +23,7 @@ from memorist.recall.associate import Associate
 from memorist.recall.candidates import dated, dense, dense_seeds, lexical, lexical_seeds, neighbours
 from memorist.recall.order import worthwhile
 from memorist.recall.pool import Stage
+from memorist.recall.prefer import preferred
 from memorist.recall.route import routed
 from memorist.recall.score import by_both, by_meaning, by_ranks, by_window, by_words
 from memorist.recall.select import budgeted, ordered
@@ -76,9 +77,10 @@ ABLATIONS: Mapping[str, Mapping[str, Associate]] = {
 
 
 def with_composed(recipe: Recipe) -> Recipe:
-    """The recipe with what somebody composed among its candidates, before time and order are looked at."""
+    """The recipe with what somebody composed among its candidates, and with what the caller prefers, before time and
+    order are looked at."""
     place = recipe.stages.index(timely if timely in recipe.stages else ordered)
-    return replace(recipe, stages=(*recipe.stages[:place], composed, *recipe.stages[place:]))
+    return replace(recipe, stages=(*recipe.stages[:place], composed, preferred, *recipe.stages[place:]))
 
 
 RECIPES: Mapping[str, Recipe] = {

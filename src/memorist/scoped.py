@@ -29,7 +29,6 @@ from memorist.errors import (
     InputError,
     NotAllowed,
     RecordError,
-    StoreError,
     brief,
 )
 from memorist.lifecycle.agent import AgentTools
@@ -63,6 +62,7 @@ from memorist.organise.preferences import Preferences, Tastes
 from memorist.organise.summaries import Summaries
 from memorist.recall.hint import Hint, hint
 from memorist.recall.neighbourhood import Neighbourhood
+from memorist.recall.prefer import Prefer, preference
 from memorist.recall.recommend import candidates_of
 from memorist.recall.recommender import Known
 from memorist.recalling import Recalling
@@ -252,15 +252,18 @@ class ScopedMemory:
         as_of: datetime | str | None = None,
         known_at: datetime | str | None = None,
         where: Mapping[str, Any] | None = None,
+        prefer: Prefer | None = None,
     ) -> Hits:
         """The episodes that speak to a question, best first.
 
         At most `k` of them, and as many as fit `budget` tokens as a prompt (default: 1,500 tokens). `as_of` asks for
         what was true then, `known_at` for what was believed then; `where` filters on the header, such as
-        `{"speaker": "Ana", "at": {"gte": "2025-05-01"}, "meta.topic": "travel"}`. Raises InputError.
+        `{"speaker": "Ana", "at": {"gte": "2025-05-01"}, "meta.topic": "travel"}`, or `{"trust": {"ne": "model"}}` to
+        leave out what a model wrote. `prefer` "source" has what was said come before what a model wrote of it, "model"
+        the reverse. Raises InputError.
         """
-        selection = selection_of(as_of, known_at, where)
-        hits, _ = self._recalling.found(query, limits_of(k, budget), selection, utc(self._memory._clock()))
+        selection, wish = selection_of(as_of, known_at, where), preference(prefer)
+        hits, _ = self._recalling.found(query, limits_of(k, budget), selection, utc(self._memory._clock()), wish)
         return hits
 
     def graph(self, query: str, *, k: int = 6) -> Neighbourhood:
@@ -586,15 +589,12 @@ class ScopedMemory:
         memory = self._memory
         return TimeMachine(memory._store, self.scope, memory._clock, partial(memory.settle, self.scope))
 
-    def erase(self, id: str | Sequence[str], *, backups: Sequence[str | Path] = (), certified: bool = False) -> Erasure:
+    def erase(self, id: str | Sequence[str], *, backups: Sequence[str | Path] = ()) -> Erasure:
         """Destroy cubes, all their versions and everything derived from them, also in the named backups.
 
-        Returns when their bytes are gone from the files. Raises NotFound before anything is destroyed, and StoreError
-        when it is to be `certified` and this kind of store gives no certificate.
+        Returns when their bytes are gone from the files. Raises NotFound before anything is destroyed.
         """
         memory = self._memory
-        if certified and not memory._store.governs:
-            raise StoreError("erasures of this store have no certificate; nothing was erased; SQLite files have them")
         ids, named = ids_of(id), paths_of(backups)
         with ExitStack() as stack:
             copies = {path: stack.enter_context(closing(self._backup(path))) for path in named}

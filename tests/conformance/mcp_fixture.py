@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from memorist import Memory
 from memorist.serve.access import Doorman
+from memorist.serve.local import Local
 from memorist.serve.mcp.server import PATH, http_app
 from memorist.testing import HashEmbedder
 
@@ -125,7 +126,8 @@ def test_prompt_with_image() -> list[UserMessage]:
 
 def main(store: str, port: int) -> None:
     with Memory.open(store, embedder=HashEmbedder()) as memory:
-        door = http_app(server, Doorman(memory, open_without_keys=True), loopback_only=True, largest=1_000_000)
+        doorman = Doorman(memory, open_without_keys=True)
+        door = Local(http_app(server, doorman, largest=1_000_000), doorman.is_open)
 
         @contextlib.asynccontextmanager
         async def running(app):

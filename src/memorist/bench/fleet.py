@@ -96,7 +96,7 @@ class Client:
         self._open: http.client.HTTPConnection | None = None
 
     def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> tuple[int, Any]:
-        """Status and body of an answer. Raises OSError when there is none."""
+        """Status and body of an answer, None where it is no JSON. Raises OSError when there is none."""
         self._open = self._open or http.client.HTTPConnection("127.0.0.1", self.port, timeout=self.timeout)
         try:
             said = None if body is None else json.dumps(body)
@@ -106,7 +106,8 @@ class Client:
         except (OSError, http.client.HTTPException) as error:
             self.close()
             raise OSError(str(error)) from error
-        return answer.status, json.loads(content) if content else None
+        told = "json" in answer.headers.get("Content-Type", "")
+        return answer.status, json.loads(content) if content and told else None
 
     def close(self) -> None:
         """Let go of the connection."""

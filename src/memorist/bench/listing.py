@@ -17,6 +17,7 @@ APART: Mapping[str, tuple[str, str]] = {
     "scale": ("where a search's time goes", "it looks inside the default recipe"),
     "graph": ("what the fact graph costs as it grows", "it looks inside one recipe"),
     "load": ("a service of several processes under load, over HTTP", "it needs servers and workers"),
+    "service": ("our server beside mem0 behind one, over HTTP", "there are no questions with right answers"),
     "reference": ("HippoRAG's own code beside ours", "both take one ready-made extraction, and grow in parts"),
     "changes": ("facts that are changed, contradicted, taken back", "it changes the memory between questions"),
     "updates": ("facts about people who change three times", "it reads facts, not texts"),

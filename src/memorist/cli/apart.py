@@ -386,6 +386,7 @@ def concepts(
     budget: int = 6000,
     orders: str = "1,2,3",
     limit: int | None = None,
+    wordings: bool = False,
     told: Told = Told(),
 ) -> int:
     """Measure whether concepts from solved puzzles raise how many are solved.
@@ -404,7 +405,15 @@ def concepts(
         Seeds of the orders in which puzzles come (default: 1,2,3).
     limit
         At most so many puzzles of each order.
+    wordings
+        Measure instead whether concepts in other words could be merged by their vectors.
     """
+    if wordings:
+        from memorist.bench.arc import wordings as measured
+        from memorist.models.known import embedder_named
+
+        measured.run(embedder_named("minilm"), told.outputs(), console())
+        return OK
     from memorist.bench.arc.run import run
 
     run(data, budget, numbers(orders, "--orders"), limit, told.outputs(), console())

@@ -23,6 +23,7 @@ from memorist.cli import (
     read,
     schedule,
     serve,
+    service,
     speed,
     store,
     write,
@@ -92,6 +93,7 @@ GROUPS: Mapping[str, Mapping[str, App | Callable[..., int]]] = {
 bench.bench.command(peers.peers)
 bench.bench.command(speed.speed)
 bench.bench.command(writers.writers)
+bench.bench.command(service.service)
 
 for measuring in apart.COMMANDS:
     bench.bench.command(measuring)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from memorist.models.chat import ChatModel
     from memorist.store.protocol import Job
 
-Recipe = Annotated[str, Parameter(help="Whose writing: facts (default), a-mem or mem-alpha.")]
+Recipe = Annotated[str, Parameter(help="Whose writing: facts (default), a-mem, mem-alpha or arcmemo.")]
 Most = Annotated[int | None, Parameter(allow_leading_hyphen=True)]
 Id = Annotated[str, Parameter(name="ID")]
 Number = Annotated[int, Parameter(name="NUMBER")]
@@ -30,11 +30,12 @@ jobs = App(name="jobs", help="See the work that waits, and have it tried again o
 
 def organise(
     *, recipe: Recipe = "facts", model: Model = None, calls: Most = None, tokens: Most = None,
-    dollars: float | None = None, parallel: int = 4, options: StoreOptions = StoreOptions(),
+    dollars: float | None = None, parallel: int = 4, seconds: float = 120.0, options: StoreOptions = StoreOptions(),
 ) -> int:  # fmt: skip
-    """Let a language model write what it can derive from new memories, now.
+    """Let a language model write what it can derive from new memories, now, for every user of the store.
 
-    What it writes is marked as a model's, keeps its sources, and can be undone.
+    What it writes is marked as a model's, keeps its sources, and can be undone;
+    memorist list --origin facts (notes, mem-alpha, lessons, typed-concepts) shows it.
     Exit code 1 when some of it could not be done; memorist jobs shows why.
 
     For example:
@@ -53,8 +54,10 @@ def organise(
         At most this much, where the model's price is known.
     parallel
         Calls that run side by side (default: 4).
+    seconds
+        How long a call may take, with its repair (default: 120); local models may need more.
     """
-    chosen = limits(calls, tokens, dollars, parallel)
+    chosen = limits(parallel, seconds, calls, tokens, dollars)
     with options.opened(recipe=recipe) as memory, progress(chosen) as told:
         run = memory.organise(told, named(model, options))
     emit(run) if options.json else show_run(run)
@@ -62,7 +65,7 @@ def organise(
 
 
 def work(
-    *, recipe: Recipe = "facts", model: Model = None, every: float = 5.0, parallel: int = 4,
+    *, recipe: Recipe = "facts", model: Model = None, every: float = 5.0, parallel: int = 4, seconds: float = 120.0,
     options: StoreOptions = StoreOptions(),
 ) -> int:  # fmt: skip
     """Do the same in the background, as memories come, until it is interrupted.
@@ -79,10 +82,12 @@ def work(
         Seconds between looks at the store (default: 5).
     parallel
         Calls that run side by side (default: 4).
+    seconds
+        How long a call may take, with its repair (default: 120); local models may need more.
     """
     if every <= 0:
         raise InputError(f"--every {every} is not a number of seconds above 0")
-    chosen = limits(None, None, None, parallel)
+    chosen = limits(parallel, seconds)
     stop = Event()
     for one in (signal.SIGINT, signal.SIGTERM):
         signal.signal(one, lambda *_: stop.set())
@@ -91,7 +96,9 @@ def work(
     return OK
 
 
-def limits(calls: int | None, tokens: int | None, dollars: float | None, parallel: int) -> Options:
+def limits(
+    parallel: int, seconds: float, calls: int | None = None, tokens: int | None = None, dollars: float | None = None
+) -> Options:
     """How a run goes about it. Raises InputError."""
     from memorist.lifecycle.budget import Budget
     from memorist.lifecycle.writing import Options
@@ -101,7 +108,9 @@ def limits(calls: int | None, tokens: int | None, dollars: float | None, paralle
             raise InputError(f"{name} {value} is below 0")
     if parallel < 1:
         raise InputError(f"--parallel {parallel} is not at least 1")
-    return Options(Budget(calls, tokens, dollars), parallel)
+    if not seconds > 0:
+        raise InputError(f"--seconds {seconds} is not a number above 0")
+    return Options(Budget(calls, tokens, dollars), parallel, seconds)
 
 
 def named(model: str | None, options: StoreOptions) -> ChatModel:

@@ -40,6 +40,7 @@ def search(
     as_of: str | None = None,
     known_at: str | None = None,
     where: Where = (),
+    prefer: Literal["source", "model"] | None = None,
     why: bool = False,
     prompt: bool = False,
     order: Literal["time", "rank", "edges"] = "time",
@@ -66,6 +67,9 @@ def search(
         What was true then, as ISO 8601.
     known_at
         What was believed then, as ISO 8601.
+    prefer
+        source has what was said come before what a model wrote of it, model the reverse;
+        --where trust.ne=model leaves the latter out.
     why
         Show what each step of the recall made of it.
     prompt
@@ -78,7 +82,7 @@ def search(
     """
     wanted = conditions(where)
     with options.scoped(recipe=recipe) as memory:
-        hits = memory.search(query, k=k, budget=budget, as_of=as_of, known_at=known_at, where=wanted)
+        hits = memory.search(query, k=k, budget=budget, as_of=as_of, known_at=known_at, where=wanted, prefer=prefer)
     if options.json:
         emit({"query": query, "hits": list(hits)} | ({"prompt": hits.prompt(order)} if prompt else {}))
     else:

@@ -235,7 +235,7 @@ def erase(
         if not yes:
             confirm(memory, id, options.json)
         told = new_file(certificate) if certificate else None
-        erasure = memory.erase(id, backups=backup, certified=bool(told))
+        erasure = memory.erase(id, backups=backup)
     if told:
         told.write_text(json.dumps(data_of(erasure.certificate), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     emit(erasure) if options.json else show_erasure(console(), erasure)

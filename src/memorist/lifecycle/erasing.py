@@ -35,11 +35,10 @@ def erase(
     known = {path for one in (store, *copies.values()) for path in one.backups()}
     left = sorted(path for path in known - {path.resolve() for path in copies} if path.exists())
     names = [str(path.resolve()) for path in copies]
-    told = {"number": erased.removed.number, "searched": len(erased.texts), "found": found, "cleaned": names}
+    searched = len(erased.texts) if store.searches() else 0
+    told = {"number": erased.removed.number, "searched": searched, "found": found, "cleaned": names}
     place = store.record("erased", scope, told)
-    document: Mapping[str, Any] = {}
-    if store.governs:
-        document = certificate(store.identity(), scope, erased.removed, told, [str(path) for path in left], place)
+    document = certificate(store.identity(), scope, erased.removed, told, [str(path) for path in left], place)
     return Erasure(erased.ids, erased.counts, found, tuple(copies), tuple(left), document)
 
 

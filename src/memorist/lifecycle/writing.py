@@ -112,6 +112,10 @@ class WritingDesk:
         with ThreadPoolExecutor(min(self._options.parallel, len(calls))) as threads:
             return list(threads.map(self._one, calls))
 
+    def together(self, rows: Sequence[int]) -> list[tuple[int, ...]]:
+        """Episodes that were first shown in one call."""
+        return self._writing.store.together(self.scope, self._purpose, rows)
+
     def chat(self, request: Request, rows: tuple[int, ...]) -> Reply | ModelError:
         """A reply to a request of the writer's own."""
         model, options = self._logged(rows), self._options

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import os
 import time
+import weakref
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import numpy as np
 
 from memorist.errors import BadReply, InputError, ModelBusy, ModelError, ModelMissing, ModelRefused, ModelUnreachable
 from memorist.models.embedder import Identity, Vectors
+
+if TYPE_CHECKING:
+    import httpx2
 
 PREFIX = "openai:"
 OPENAI = "https://api.openai.com/v1"
@@ -73,17 +77,13 @@ class EndpointEmbedder:
 
     def _post(self, body: dict[str, Any], deadline: float) -> bytes:
         """The bytes of a successful reply."""
-        try:
-            import httpx2
-        except ImportError:
-            raise ModelMissing(f"{self.name} needs httpx2: pip install 'memorist[remote]'", self.name) from None
+        client, place = self._client, f"{self._url}/embeddings"
+        import httpx2
+
         left = max(0.01, deadline - time.monotonic())
         headers = {"Accept-Encoding": "identity", **self._rights()}
         try:
-            with (
-                httpx2.Client(timeout=left, follow_redirects=False) as client,
-                client.stream("POST", f"{self._url}/embeddings", json=body, headers=headers) as response,
-            ):
+            with client.stream("POST", place, json=body, headers=headers, timeout=left) as response:
                 content = bytearray()
                 for piece in response.iter_raw():
                     content += piece
@@ -96,6 +96,17 @@ class EndpointEmbedder:
                 return bytes(content)
         except httpx2.HTTPError as error:
             raise ModelUnreachable(f"{self.name} cannot be reached ({type(error).__name__})", self.name) from None
+
+    @cached_property
+    def _client(self) -> httpx2.Client:
+        """Connections that are kept: making them anew takes longer than a vector does. Raises ModelMissing."""
+        try:
+            import httpx2
+        except ImportError:
+            raise ModelMissing(f"{self.name} needs httpx2: pip install 'memorist[remote]'", self.name) from None
+        client = httpx2.Client(follow_redirects=False)
+        weakref.finalize(self, client.close)
+        return client
 
     def _rights(self) -> dict[str, str]:
         """The header with the key, where it may go."""

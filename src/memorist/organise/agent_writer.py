@@ -50,8 +50,7 @@ class AgentWriter:
         shelf = Shelf(desk.view(AGENT, Texts), desk.embedder)
         left: list[int] = []
         fault: ModelError | None = None
-        found = [piece for stretch in stretches for piece in pieces(shelf.unseen(stretch.turns))]
-        ordered = sorted(found, key=lambda piece: piece[0].row)
+        ordered = in_order([shelf.unseen(stretch.turns) for stretch in stretches], shelf, desk)
         for place, piece in enumerate(ordered):
             chunk, _ = quoted(piece)
             memory = shelf.memory(min((turn.trust for turn in piece), key=TRUST_ORDER.index))
@@ -68,6 +67,20 @@ class AgentWriter:
             shelf.put(memory.edits, piece, desk.model.name, seen)
         reason = None if fault is None else f"{type(fault).__name__}: {fault}"
         return Written(Organised(tuple(shelf.written)), tuple(left), reason, fault)
+
+
+def in_order(sessions: Sequence[Sequence[Turn]], shelf: Shelf, desk: Desk) -> list[list[Turn]]:
+    """The pieces to ask about. What was asked about in one call is a piece again, and comes first in the order of the
+    calls: a memory that is rebuilt, or a run that was killed, is answered by the log whatever came in between."""
+    turns = {turn.row: turn for session in sessions for turn in session}
+    asked: list[list[Turn]] = []
+    for rows in desk.together(sorted(turns)):
+        piece = shelf.unseen(sorted(desk.turns(rows), key=lambda turn: (turn.at, turn.row)))
+        if {turn.row for turn in piece} == set(rows) and len(list(pieces(piece))) == 1:
+            asked.append(piece)
+    known = {turn.row for piece in asked for turn in piece}
+    fresh = [piece for session in sessions for piece in pieces([turn for turn in session if turn.row not in known])]
+    return asked + sorted(fresh, key=lambda piece: piece[0].row)
 
 
 def request_of(memory: ToolMemory, chunk: str, model: ChatModel) -> Request:

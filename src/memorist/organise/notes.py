@@ -161,12 +161,13 @@ class Board:
             (float(np.dot(note.vector, vector)), note) for note in self._changed.values() if note.vector is not None
         ]
         earlier = [(cosine, note) for cosine, note in near if note.rows[0] < turn.row and note.id != note_id(turn)]
-        return [note for _, note in sorted(earlier, key=lambda one: (-one[0], one[1].id))[:NEIGHBOURS]]
+        return [note for _, note in sorted(earlier, key=lambda one: (-round(one[0], 5), one[1].id))[:NEIGHBOURS]]
 
     def put(self, note: Note) -> None:
         """Write a note, or a new version of one."""
         (vector,) = self._embedder.embed([note.text])
-        dressed = replace(note, vector=np.asarray(vector, np.float32))
+        # As the store will keep it: which notes are near must not depend on where jobs began.
+        dressed = replace(note, vector=np.asarray(vector, np.float16).astype(np.float32))
         self._changed[note.id] = dressed
         self.written.append(cube_of(dressed))
 

@@ -134,6 +134,11 @@ class Desk(Protocol):
         """
         ...
 
+    def together(self, rows: Sequence[int]) -> list[tuple[int, ...]]:
+        """Episodes that this writer was shown for the first time in one call whose reply is in the log, for each call
+        that any of these was news to, in order: asked about in the same company again, they cost nothing."""
+        ...
+
     def chat(self, request: Request, rows: tuple[int, ...]) -> Reply | ModelError:
         """A reply to a request of the writer's own, such as one with tools."""
         ...

@@ -16,6 +16,7 @@ import numpy as np
 from memorist.cube import Scope
 from memorist.errors import BadReply, ModelError, ModelRefused
 from memorist.ids import derived_id
+from memorist.models.embedder import Vectors
 from memorist.models.wordpiece import count_tokens
 from memorist.organise.attempts import Attempt, solutions
 from memorist.organise.lessons import shown_of
@@ -24,13 +25,13 @@ from memorist.organise.quoting import clean
 from memorist.organise.typed import SaidConcept, TypedConcept, concept_of, key_of, merged, meta_of
 from memorist.organise.typed_shown import compact
 from memorist.store.protocol import Derived, Kept, Organised, Stretch, Turn
-from memorist.store.terms import query_terms
+from memorist.store.terms import stems
 from memorist.store.texts import Texts
 
 TYPED = "typed-concepts"
 
 SHOWN = 40
-"""Concepts that are shown with a solution, those nearest to it; all the names are shown of the rest, up to NAMES."""
+"""Concepts that are shown with a solution, those nearest to it; of the rest only the names, up to NAMES."""
 
 NAMES = 200
 MOST = 12
@@ -95,7 +96,7 @@ class Library:
     def call(self, turn: Turn, attempt: Attempt) -> Call[Abstracted]:
         """The question about a solution. Concepts that were used once are shown by name alone."""
         near = self._near(turn)
-        rest = [one.name for one in self._concepts.values() if one not in near][:NAMES]
+        rest = sorted(one.name for one in self._concepts.values() if one not in near)[:NAMES]
         memory = compact(near) + (f"\nOthers by name: {'; '.join(rest)}" if rest else "")
         rows = {turn.row, *(row for one in self._concepts.values() for row in self._rows[one.id])}
         fields = shown_of(turn, attempt) | {"memory": memory.strip() or "(none yet)"}
@@ -125,14 +126,28 @@ class Library:
         return [replace(one, vector=vector) for one, vector in zip(cubes, vectors)]
 
     def _near(self, turn: Turn) -> list[TypedConcept]:
-        """The concepts used more than once that have most to do with a solution, and what this job made."""
+        """The concepts used more than once that have most to do with a solution, by meaning and by words: a function of
+        the concepts alone, so that the same question is asked wherever jobs begin."""
+        every = [one for one in self._concepts.values() if one.used > 1]
+        if len(every) <= SHOWN:
+            return sorted(every, key=lambda one: one.name)
         vector = turn.vector if turn.vector is not None else self._desk.embedder.embed([turn.text])[0]
-        found = self._view.find(query_terms(turn.text), vector)
-        order = np.argsort(-(found.cosine + found.coverage), kind="stable")
-        ranked = [self._view.kept[int(found.rows[place])].id for place in order]
-        place_of = {id: place for place, id in enumerate(ranked)}
-        every = [one for one in self._concepts.values() if one.used > 1 or one.id in self._changed]
-        return sorted(every, key=lambda one: (place_of.get(one.id, -1), one.name))[:SHOWN]
+        asked = set(stems(turn.text))
+        vectors = self._vectors(every)
+
+        def near(one: TypedConcept) -> float:
+            shared = len(asked & set(stems(one.text))) / max(len(asked), 1)
+            return round(float(np.dot(vectors[one.id], vector)) + shared, 4)
+
+        return sorted(every, key=lambda one: (-near(one), one.name))[:SHOWN]
+
+    def _vectors(self, concepts: Sequence[TypedConcept]) -> dict[str, Vectors]:
+        """Their vectors by id: as they are kept, or made where this job changed one."""
+        kept = {one.id: self._cubes[one.id].vector for one in concepts if one.id not in self._changed}
+        found = {id: vector for id, vector in kept.items() if vector is not None}
+        missing = [one for one in concepts if one.id not in found]
+        made = self._desk.embedder.embed([one.text for one in missing]) if missing else ()
+        return found | {one.id: vector for one, vector in zip(missing, made)}
 
     def _name(self, said: str) -> str:
         """The known name that is meant, or a new one."""

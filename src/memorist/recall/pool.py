@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -34,6 +34,7 @@ class Query:
         now: datetime,
         limits: Limits,
         model: Callable[[Sequence[int]], ChatModel] | None = None,
+        prefer: Literal["source", "model"] | None = None,
     ) -> None:
         self.text = text
         self.now = now
@@ -43,6 +44,8 @@ class Query:
         """`view(origin, make)`: the owner's derived cubes of an origin as a `View`, current."""
         self.model = model
         """`model(rows)`: the memory's language model, its replies logged as resting on these rows; None without one."""
+        self.prefer = prefer
+        """Whether what was said, or what a model wrote of it, comes first."""
         self.visible = visible
         """`visible(origin)`: rows of an origin's cubes that may be seen, rising; None is all that hold."""
         self._embed = embed

@@ -30,6 +30,7 @@ from memorist.serve.access import Doorman
 from memorist.serve.chat import routes as chat
 from memorist.serve.chat.upstream import Door
 from memorist.serve.limits import LARGEST, SizeLimit
+from memorist.serve.local import Local
 from memorist.serve.mcp import server as mcp
 from memorist.serve.telemetry import Measures, Telemetry
 from memorist.serve.tracing import Tracing
@@ -82,12 +83,11 @@ def build(
     if door is not None:
         app.state.door = door
         app.include_router(chat.router)
-    app.router.routes.append(
-        Route(mcp.PATH, mcp.http_app(agents, app.state.doorman, loopback_only=open_without_keys, largest=largest))
-    )
+    app.router.routes.append(Route(mcp.PATH, mcp.http_app(agents, app.state.doorman, largest=largest)))
     document = problems.described(app.openapi())
     app.openapi = lambda: document  # type: ignore[method-assign]
     app.add_middleware(SizeLimit, largest=largest)
+    app.add_middleware(Local, is_open=app.state.doorman.is_open)
     app.add_middleware(Telemetry, measures=app.state.measures)
     app.add_middleware(Tracing)
     return app

@@ -30,6 +30,7 @@ STATUS: Mapping[type[errors.MemoristError], int] = {
     errors.StoreBusy: 503,
     errors.StoreFull: 507,
     errors.StoreReadOnly: 503,
+    errors.StoreUnreachable: 503,
     errors.EmbedderMismatch: 503,
     errors.StoreError: 500,
 }
@@ -56,7 +57,7 @@ class Refused(Exception):
 TITLES: Mapping[int, str] = {
     400: "The request cannot be read",
     401: "A key is needed",
-    403: "The key does not allow this",
+    403: "Not allowed",
     404: "Not found",
     405: "Not this method",
     409: "Not in this state",

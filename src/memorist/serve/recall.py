@@ -36,7 +36,13 @@ def ask(asked: shapes.Asking, caller: Reader, memory: Store) -> shapes.AnswerSha
 def searched(caller: Caller, memory: Memory, asked: shapes.Searching) -> shapes.HitsShape:
     """The hits of a search."""
     hits = caller.scoped(memory, asked.user, asked.agent, asked.session).search(
-        asked.query, k=asked.k, budget=asked.budget, as_of=asked.as_of, known_at=asked.known_at, where=asked.where
+        asked.query,
+        k=asked.k,
+        budget=asked.budget,
+        as_of=asked.as_of,
+        known_at=asked.known_at,
+        where=asked.where,
+        prefer=asked.prefer,
     )
     return shapes.hits_shape(hits)
 

@@ -70,6 +70,9 @@ class Searching(Scoped):
     where: dict[str, Any] | None = Field(
         None, description="Filters on the header.", examples=[{"speaker": "Ana", "at": {"gte": "2025-05-01"}}]
     )
+    prefer: Literal["source", "model"] | None = Field(
+        None, description="Have what was said, or what a model wrote of it, come first."
+    )
 
 
 class SearchingBatch(Asked):

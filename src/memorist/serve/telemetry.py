@@ -68,7 +68,12 @@ class Telemetry:
         logger.info("request", extra={"fields": fields})
 
 
-LOGGERS = {"memorist.serve": logging.INFO, "uvicorn.error": logging.INFO, "mcp": logging.WARNING}
+LOGGERS = {
+    "memorist.serve": logging.INFO,
+    "uvicorn.error": logging.INFO,
+    "mcp": logging.WARNING,
+    "psycopg.pool": logging.ERROR,
+}
 """The loggers of a server, and from which level on they are heard: at INFO, mcp tells what a tool's error said."""
 
 

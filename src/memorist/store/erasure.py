@@ -7,18 +7,19 @@ import secrets
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from memorist.cube import SOURCE
 from memorist.errors import StoreBusy
 from memorist.store import access, audit, derived, jobs, replies, snapshots
 from memorist.store.governed import Remains, Removed
-from memorist.store.prints import STRETCH, Prints, found_in, print_of, secret_of
+from memorist.store.prints import Prints, found_in, print_of, secret_of
 from memorist.store.protocol import SAW, Erased
-from memorist.store.rawfile import holds, slices
+from memorist.store.rawfile import holds
 from memorist.store.reach import columns, hanging, tables
 from memorist.store.rows import fetch_in
+from memorist.store.scoped import each_tenant
 
 PATIENCE = 30.0
 LEAST_SEARCHED = 12
@@ -225,16 +226,19 @@ def remains(db: sqlite3.Connection, files: Sequence[Path], piece: str) -> bool:
     return db.execute(living, {"piece": piece}).fetchone() is None
 
 
-def found_again(db: sqlite3.Connection, path: Path, number: str, cubes: Sequence[str], texts: Sequence[str]) -> Remains:
-    """What of an erasure is in a store. Raises ValueError for prints that are none."""
+def found_again(
+    db: sqlite3.Connection, content: Iterable[bytes], number: str, cubes: Sequence[str], texts: Sequence[str]
+) -> Remains:
+    """What of an erasure is in a store; `content` are pieces of its files. Raises ValueError for what are no prints."""
     secret = secret_of(db)
     wanted = set(cubes)
-    again = sum(print_of(secret, id) in wanted for (id,) in db.execute("SELECT id FROM cubes"))
     prints = Prints(secret)
     hashes = prints.unmasked(texts, number)
-    files = [path.with_name(path.name + suffix) for suffix in ("", "-wal")]
-    stretches = {one for file in files for one in found_in(slices(file, STRETCH - 1), prints, hashes)}
-    living = set(found_in(values(db), prints, hashes)) if stretches else set()
+    again, stretches, living = 0, set(found_in(content, prints, hashes)), set()
+    for _ in each_tenant(db):
+        again += sum(print_of(secret, id) in wanted for (id,) in db.execute("SELECT id FROM cubes"))
+        if stretches:
+            living |= set(found_in(values(db), prints, hashes))
     return Remains(again, len(stretches - living))
 
 

@@ -93,13 +93,7 @@ class Remains:
 
 
 class Governed(Protocol):
-    """What every store does beside remembering.
-
-    A store on which `governs` is false keeps grants, the audit log and the sensitivity of cubes, but shows nobody a
-    part: `seen` and `remains` raise StoreError before anything is shown, and its erasures have no certificate.
-    """
-
-    governs: bool
+    """What every store does beside remembering."""
 
     def seen(self, sight: Sight) -> Any:
         """The store as a subject sees it, itself a `Store`, closed with this one.
@@ -150,6 +144,10 @@ class Governed(Protocol):
 
     def audit_hash(self, place: int) -> str | None:
         """The hash of the entry at a place; None when there is none."""
+        ...
+
+    def searches(self) -> bool:
+        """Whether the store's files can be searched for what was erased; if not, a certificate says so."""
         ...
 
     def remains(self, number: str, cubes: Sequence[str], texts: Sequence[str]) -> Remains:

@@ -91,6 +91,21 @@ def spent(db: sqlite3.Connection, owner: int, since: datetime | None) -> list[Sp
     return found
 
 
+FIRST = """
+SELECT s.row, MIN(s.reply) FROM reply_rows s JOIN replies r USING (reply)
+WHERE r.owner = ? AND r.purpose = ? AND r.error IS NULL AND s.row IN ({}) GROUP BY s.row ORDER BY s.row
+"""
+
+
+def together(db: sqlite3.Connection, owner: int, purpose: str, rows: Sequence[int]) -> list[tuple[int, ...]]:
+    """The episodes that were news to the same call of a purpose, where any of these rows was among them; in the order
+    of the calls."""
+    calls = sorted({reply for _, reply in fetch_in(db, FIRST, rows, owner, purpose)})
+    saw = sorted({row for (row,) in fetch_in(db, "SELECT row FROM reply_rows WHERE reply IN ({})", calls)})
+    first = fetch_in(db, FIRST, saw, owner, purpose)
+    return [tuple(row for row, reply in first if reply == call) for call in calls]
+
+
 def erase(db: sqlite3.Connection, rows: Sequence[int]) -> tuple[int, list[str]]:
     """Delete the calls that saw any of these episodes; returns how many, and what their replies said."""
     doomed = sorted({reply for (reply,) in fetch_in(db, "SELECT reply FROM reply_rows WHERE row IN ({})", rows)})

@@ -82,6 +82,11 @@ class ReplyLog(Protocol):
         """The reply recorded for a key is of no use: keep it, with the reason, and never replay it."""
         ...
 
+    def together(self, scope: Scope, purpose: str, rows: Sequence[int]) -> list[tuple[int, ...]]:
+        """The episodes that were first seen by the same call of a purpose whose reply is kept, for every such call that
+        any of these rows was news to; in the order of the calls."""
+        ...
+
     def spent(self, scope: Scope, since: datetime | None = None) -> list[Spent]:
         """What the calls of this owner took, by purpose, model and day."""
         ...

@@ -12,25 +12,23 @@ from memorist.cube import Cube, Scope
 from memorist.errors import NotAllowed
 from memorist.states import Verb
 from memorist.store.audit import ACTOR
-from memorist.store.governed import Entry, Grant, Right, Sight, Subject
+from memorist.store.governed import Entry, Grant, Remains, Right, Sight, Subject
 from memorist.store.grants import covers
+from memorist.store.opened import allows, is_whole, refusal, sources_of
 from memorist.store.protocol import Draft, Erased, HeaderChange, Recalled
 from memorist.store.reply_log import Exchange
 from memorist.store.rows import fetch_in
-from memorist.store.scoped import owner_of
-from memorist.store.sight import Seen, allows, is_whole, refusal, sources_of
-from memorist.store.sqlite import SQLiteStore, TableStore
+from memorist.store.scoped import Transactions, owner_of
+from memorist.store.sqlite import TableStore
 
 
-class SeenStore(SQLiteStore):
-    """See `memorist.store.governed.Governed.seen`."""
+class SeenStore(TableStore):
+    """See `memorist.store.governed.Governed.seen`. In the transactions of `seen` only what the sight shows exists."""
 
-    def __init__(self, whole: SQLiteStore, sight: Sight) -> None:
-        self.path = whole.path
+    def __init__(self, whole: TableStore, sight: Sight, seen: Transactions) -> None:
         self.whole = whole
         self.sight = sight
-        self._file = Seen(whole._file, sight)
-        TableStore.__init__(self, self._file, whole.place)
+        super().__init__(seen, whole.place)
 
     def held(self) -> list[Grant] | None:
         """The grants of this moment; None for the owner, who needs none."""
@@ -46,7 +44,7 @@ class SeenStore(SQLiteStore):
             raise NotAllowed(refusal(self.sight, right))
 
     @contextmanager
-    def acting(self) -> Iterator[SQLiteStore]:
+    def acting(self) -> Iterator[TableStore]:
         """The store itself, with the subject as the actor that the audit log names."""
         subject = self.sight.subject
         token = ACTOR.set(" ".join(filter(None, (subject.user, subject.agent))) if subject else ACTOR.get())
@@ -127,6 +125,29 @@ class SeenStore(SQLiteStore):
         self.needs("administer")
         return self.whole.compact(texts)
 
+    def finish_erasing(self) -> bool:
+        """The same, of an erase that was ended before."""
+        self.needs("administer")
+        return self.whole.finish_erasing()
+
+    def searches(self) -> bool:
+        """Whether bytes that are left can be found."""
+        return self.whole.searches()
+
+    def remains(self, number: str, cubes: Sequence[str], texts: Sequence[str]) -> Remains:
+        """What of an erasure is in the store, for whoever administers the memory."""
+        self.needs("administer")
+        return self.whole.remains(number, cubes, texts)
+
+    def check(self) -> list[str]:
+        """Whether the store is sound, for whoever administers the memory."""
+        self.needs("administer")
+        return self.whole.check()
+
+    def backup(self, path: Path, now: datetime) -> None:
+        """Refused: a copy holds every owner's memory."""
+        raise NotAllowed("this is the owner's to do")
+
     def keep_reply(self, scope: Scope, exchange: Exchange, rows: Sequence[int]) -> bool:
         """Keep a call in the owner's log, so that it is erased with what it saw."""
         with self._database.reading() as db:
@@ -148,7 +169,7 @@ class SeenStore(SQLiteStore):
 
     # Governing
 
-    def seen(self, sight: Sight) -> SeenStore:
+    def seen(self, sight: Sight) -> TableStore:
         """The same memory in another way: masked, too."""
         return self.whole.seen(sight)
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -48,6 +50,7 @@ from memorist.store.header import set_header
 from memorist.store.index import OwnerIndex
 from memorist.store.living import ALIVE
 from memorist.store.moments import micros, moment
+from memorist.store.prints import STRETCH
 from memorist.store.protocol import (
     INDEX,
     Attempt,
@@ -74,14 +77,12 @@ from memorist.store.protocol import (
     Turn,
     Unorganised,
 )
+from memorist.store.rawfile import slices
 from memorist.store.reply_log import Exchange, Spent
 from memorist.store.rows import HEADER, cube_of, dimension_of, dump_times, fetch_in, next_revision, next_rows
 from memorist.store.scoped import Transactions, enter, owner_of
 from memorist.store.search import IndexSearcher
 from memorist.store.select import filtered, narrowed, visible
-
-if TYPE_CHECKING:
-    from memorist.store.seen import SeenStore
 
 CACHED_EPISODES = 2_000_000
 """Indexes of the owners used last stay in memory up to this many episodes in all."""
@@ -93,7 +94,7 @@ VALUES (?, ?, ?, ?, ?, 'text', ?, 'generated', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 
 """
 
 
-class TableStore(Governing):
+class TableStore(Governing, ABC):
     """What stores of tables do alike; see `memorist.store.protocol.Store`. `place` is named in messages."""
 
     def __init__(self, database: Transactions, place: str) -> None:
@@ -608,6 +609,11 @@ class TableStore(Governing):
         with self._database.writing() as db:
             replies.reject(db, owner_of(db, scope, create=False), key, reason)
 
+    def together(self, scope: Scope, purpose: str, rows: Sequence[int]) -> list[tuple[int, ...]]:
+        """The episodes that were news to the same call."""
+        with self._database.reading() as db:
+            return replies.together(db, owner_of(db, scope, create=False), purpose, rows)
+
     def spent(self, scope: Scope, since: datetime | None = None) -> list[Spent]:
         """What the calls of this owner took, by purpose, model and day."""
         with self._database.reading() as db:
@@ -728,6 +734,34 @@ class TableStore(Governing):
             audit.record(db, "import", episodes=new)
             return new
 
+    @abstractmethod
+    def seen(self, sight: Sight) -> TableStore:
+        """See `Governed.seen`."""
+
+    @abstractmethod
+    def searches(self) -> bool:
+        """See `Governed.searches`."""
+
+    @abstractmethod
+    def remains(self, number: str, cubes: Sequence[str], texts: Sequence[str]) -> Remains:
+        """See `Governed.remains`."""
+
+    @abstractmethod
+    def compact(self, texts: Sequence[str]) -> int:
+        """See `Store.compact`."""
+
+    @abstractmethod
+    def finish_erasing(self) -> bool:
+        """See `Store.finish_erasing`."""
+
+    @abstractmethod
+    def check(self) -> list[str]:
+        """See `Store.check`."""
+
+    @abstractmethod
+    def backup(self, path: Path, now: datetime) -> None:
+        """See `Store.backup`."""
+
     def about(self) -> tuple[str, str]:
         """What is wrong with what the store runs on, empty when nothing is; and what that is."""
         return "", self.place
@@ -749,23 +783,28 @@ class TableStore(Governing):
 class SQLiteStore(TableStore):
     """The store in one SQLite file."""
 
-    governs = True
-
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = Database(path)
         super().__init__(self._file, str(path))
 
-    def seen(self, sight: Sight) -> SeenStore:
+    def seen(self, sight: Sight) -> TableStore:
         """The store as a subject sees it."""
         from memorist.store.seen import SeenStore
+        from memorist.store.sight import Seen
 
-        return SeenStore(self, sight)
+        return SeenStore(self, sight, Seen(self._file, sight))
+
+    def searches(self) -> bool:
+        """A file and its log can always be searched."""
+        return True
 
     def remains(self, number: str, cubes: Sequence[str], texts: Sequence[str]) -> Remains:
         """What of an erasure is still or again there."""
         with self._database.reading() as db:
-            return erasure.found_again(db, self.path, number, cubes, texts)
+            files = [self.path.with_name(self.path.name + suffix) for suffix in ("", "-wal")]
+            pieces = (slices(file, STRETCH - 1) for file in files)
+            return erasure.found_again(db, chain.from_iterable(pieces), number, cubes, texts)
 
     def compact(self, texts: Sequence[str]) -> int:
         """Rewrite the file without free space; returns how many of the texts' bytes are still found."""

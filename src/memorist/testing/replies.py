@@ -101,6 +101,19 @@ class ReplyLogContract:
         assert kept == {"nonsense": "no JSON", "sense": None}
         assert store.spent(ANA)[0].failed == 1
 
+    def test_what_was_news_to_the_same_call(self, store: Store) -> None:
+        rows = rows_of(store, filled(store, ANA, [draft(text) for text in "abcde"]))
+        assert store.together(ANA, "notes", rows) == []
+        store.keep_reply(ANA, exchange("one"), rows[:2])
+        store.keep_reply(ANA, exchange("two"), rows[1:3])
+        store.keep_reply(ANA, exchange("of another purpose", purpose="ask"), rows)
+        store.keep_reply(ANA, failure(key="failed"), rows)
+        store.keep_reply(ANA, exchange("three"), rows[2:])
+        together = [tuple(rows[:2]), tuple(rows[2:3]), tuple(rows[3:])]
+        assert store.together(ANA, "notes", rows) == together
+        assert store.together(ANA, "notes", rows[1:2] + rows[4:]) == [together[0], together[2]]
+        assert store.together(BOB, "notes", rows) == []
+
     def test_what_was_spent_and_saved(self, store: Store) -> None:
         rows = rows_of(store, filled(store, ANA, [draft("a")]))
         store.keep_reply(ANA, exchange("one"), rows)

@@ -7,7 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from memorist.errors import (
@@ -16,9 +16,11 @@ from memorist.errors import (
     StoreError,
     StoreFull,
     StoreReadOnly,
+    StoreUnreachable,
 )
 from memorist.store.postgres.dialect import Dialect
-from memorist.store.postgres.schema import MIGRATING, TABLES, VIEWS, migrate
+from memorist.store.postgres.names import SEEN, TABLES, VIEWS
+from memorist.store.postgres.schema import MIGRATING, migrate
 from memorist.store.postgres.tables import layout_of
 from memorist.store.schema import MIGRATIONS
 
@@ -77,6 +79,7 @@ class Session:
         self._connection = connection
         self._dialect = dialect
         self._tenant: str | None = None
+        self._path = VIEWS
         self._streams: list[psycopg.ServerCursor[Any]] = []
 
     def execute(self, sql: str, values: Values = ()) -> Cursor:
@@ -110,11 +113,20 @@ class Session:
         sql = "SELECT set_config('memorist.tenant', %s, true), set_config('search_path', %s, true)"
         if self.writes and self._tenant is None:
             sql += f", pg_advisory_xact_lock_shared({WRITING})"
-        self._connection.execute(sql, (tenant, VIEWS))
+        self._connection.execute(sql, (tenant, self._path))
         self._tenant = tenant
 
+    def show(self, settings: Mapping[str, str]) -> None:
+        """See from here on what a subject may see, and nothing else; see `shown`."""
+        self._path = f"{SEEN}, {VIEWS}"
+        values = {"search_path": self._path, **{f"memorist.{name}": value for name, value in settings.items()}}
+        sql = ", ".join(["set_config(%s, %s, true)"] * len(values))
+        self._connection.execute(f"SELECT {sql}", [one for item in values.items() for one in item])
+
     def leave(self) -> None:
-        """See all tenants again."""
+        """See all tenants again; a subject sees no more than before."""
+        if self._path != VIEWS:
+            return
         self._connection.execute("SELECT set_config('search_path', %s, true)", (f"{TABLES}, {VIEWS}",))
         self._tenant = None
 
@@ -127,7 +139,9 @@ class Session:
         self._connection.execute("SELECT pg_advisory_xact_lock(%s)", (AUDITING,))
 
     def tenants(self) -> list[str]:
-        """All tenants."""
+        """All tenants that are seen."""
+        if self._path != VIEWS:
+            return [self._tenant or ""]
         return [name for (name,) in self._connection.execute(f"SELECT DISTINCT tenant FROM {TABLES}.owners ORDER BY 1")]
 
     def copy_in(self, table: str, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -192,14 +206,26 @@ class Database:
         if running is not None:
             yield running
             return
-        with self._transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", writes=False) as session:
-            yield session
+        with self.separate() as session:
+            self._running.session = session
+            try:
+                yield session
+            finally:
+                self._running.session = None
+
+    def separate(self) -> AbstractContextManager[Session]:
+        """A transaction that reads, beside the one that this thread may be in."""
+        return self._transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", writes=False)
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
         """A transaction that is durable when the block ends, or undone if it raises."""
         with self._transaction("BEGIN", writes=True) as session:
-            yield session
+            self._running.session = session
+            try:
+                yield session
+            finally:
+                self._running.session = None
 
     @contextmanager
     def alone(self) -> Iterator[psycopg.Connection[Any]]:
@@ -215,7 +241,7 @@ class Database:
     def _transaction(self, begin: str, *, writes: bool) -> Iterator[Session]:
         with self.translated():
             connection = self._begun(begin)
-            self._running.session = session = Session(connection, self._dialect, writes=writes)
+            session = Session(connection, self._dialect, writes=writes)
             try:
                 yield session
                 session.close_streams()
@@ -224,7 +250,6 @@ class Database:
                 rolled_back(connection, session)
                 raise
             finally:
-                self._running.session = None
                 self._pool.putconn(connection)
 
     def _begun(self, begin: str) -> psycopg.Connection[Any]:
@@ -329,5 +354,5 @@ def translate(error: psycopg.Error, place: str) -> MemoristError:
     if isinstance(error, psycopg_pool.PoolTimeout):
         return StoreBusy(f"no connection to {place} within {BUSY_SECONDS:.0f} s ({text}); is it up, and large enough?")
     if isinstance(error, errors.OperationalError):
-        return StoreError(f"{place} cannot be reached ({text}); is PostgreSQL running there?")
+        return StoreUnreachable(f"{place} cannot be reached ({text}); is PostgreSQL running there?")
     return StoreError(f"{place}: {text}")

@@ -6,11 +6,11 @@ others wait while a partition is rewritten.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from memorist.store.erasure import LEAST_SEARCHED, MOST_SEARCHED, pieces
-from memorist.store.postgres.schema import TABLES
+from memorist.store.postgres.names import TABLES
 
 if TYPE_CHECKING:
     import psycopg
@@ -29,8 +29,11 @@ OF_TENANTS = (
 FILES = f"""
 SELECT pg_relation_filepath(part.oid), pg_relation_size(part.oid) FROM pg_class c
 JOIN pg_class part ON part.oid IN (c.oid, c.reltoastrelid)
-WHERE c.relnamespace = '{TABLES}'::regnamespace AND c.relname = ANY(%s)
+WHERE c.relnamespace = '{TABLES}'::regnamespace AND c.relkind = 'r' AND (%s::text[] IS NULL OR c.relname = ANY(%s))
 """
+SEGMENT = 1 << 30
+"""Bytes after which a table goes on in another file."""
+READ = "SELECT pg_read_binary_file(%s, %s, %s, true)"
 MAY_READ = "SELECT pg_has_role('pg_read_server_files', 'USAGE')"
 HOLDS = """
 SELECT bool_or(position(%s::bytea IN pg_read_binary_file(%s, start, %s)) > 0)
@@ -53,12 +56,38 @@ def rewrite(connection: psycopg.Connection[Any], tenants: Sequence[str], patienc
     return names
 
 
+def may_read(connection: psycopg.Connection[Any]) -> bool:
+    """Whether this user may read the server's files."""
+    found = connection.execute(MAY_READ).fetchone()
+    return bool(found and found[0])
+
+
+def files_of(connection: psycopg.Connection[Any], tables: Sequence[str] | None) -> list[tuple[str, int]]:
+    """The files of these tables, or of all, with their sizes."""
+    names = None if tables is None else list(tables)
+    return [
+        (f"{path}.{start // SEGMENT}" if start else path, min(size - start, SEGMENT))
+        for path, size in connection.execute(FILES, (names, names)).fetchall()
+        for start in range(0, size, SEGMENT)
+    ]
+
+
+def slices(connection: psycopg.Connection[Any], overlap: int) -> Iterator[bytes]:
+    """All tables' files, if they may be read, in pieces that overlap."""
+    if not may_read(connection):
+        return
+    for path, size in files_of(connection, None):
+        for start in range(0, size, PIECE):
+            found = connection.execute(READ, (path, start, PIECE + overlap), binary=True).fetchone()
+            if found and found[0]:
+                yield bytes(found[0])
+
+
 def remnants(connection: psycopg.Connection[Any], tables: Sequence[str], texts: Sequence[str]) -> int:
     """How many of the texts have a piece in the tables' files that no living row says; 0 where none may be read."""
-    allowed = connection.execute(MAY_READ).fetchone()
-    if not texts or not allowed or not allowed[0]:
+    if not texts or not may_read(connection):
         return 0
-    files = [file for file in connection.execute(FILES, (list(tables),)) if file[1]]
+    files = files_of(connection, tables)
     longest = sorted(texts, key=len, reverse=True)[:MOST_SEARCHED]
     return sum(any(remains(connection, files, piece) for piece in pieces(text)) for text in longest)
 

@@ -17,20 +17,15 @@ from typing import Any
 
 from memorist.errors import StoreError, StoreTooNew
 from memorist.store.connection import statements
+from memorist.store.postgres import shown
 from memorist.store.postgres.dialect import Dialect
+from memorist.store.postgres.names import OF_TENANT, SEEN, TABLES, TENANT, VIEWS, partitions, quoted
 from memorist.store.postgres.tables import Column, Index, Layout, Table, layout_of
 
-VIEWS = "memorist"
-"""The schema with a tenant's view of each table, and the functions."""
-
-TABLES = "memorist_tables"
-PARTITIONS = 8
 MIGRATING = 0x4D454D5201
 """The advisory lock of who changes the schema; writers share, or hold alone, the next number."""
 
 TYPES = {"INTEGER": "BIGINT", "TEXT": 'TEXT COLLATE "C"', "BLOB": "BYTEA", "REAL": "DOUBLE PRECISION"}
-TENANT = """tenant TEXT COLLATE "C" NOT NULL DEFAULT current_setting('memorist.tenant', true)"""
-OF_TENANT = "tenant = current_setting('memorist.tenant', true)"
 CHANGES_ROWS = re.compile(r"(?:\s|--[^\n]*\n)*(UPDATE|INSERT|DELETE)\b", re.IGNORECASE)
 TRIGGER = re.compile(
     r"CREATE\s+TRIGGER\s+\w+\s+(?P<event>.*?)(?:\s+WHEN\s+(?P<when>.*?))?\s+BEGIN\s+(?P<body>.*)END\s*\Z",
@@ -41,7 +36,7 @@ REFUSAL = re.compile(r"SELECT\s+RAISE\s*\(\s*ABORT\s*,\s*('(?:[^']|'')*')\s*\)",
 
 def migrate(db: Any, migrations: Sequence[str], place: str) -> None:
     """Bring a database to the newest schema. `db` is a psycopg connection that commits by itself."""
-    if version_of(db, place) == len(migrations):
+    if version_of(db, place) == len(migrations) and is_shown(db):
         return
     with db.transaction():
         db.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATING,))
@@ -51,9 +46,15 @@ def migrate(db: Any, migrations: Sequence[str], place: str) -> None:
                 f"{place} has schema {found}, this Memorist knows up to {len(migrations)}; upgrade with:"
                 " pip install -U memorist"
             )
-        if found < len(migrations):
-            for statement in upgrade(found, migrations):
+        if found < len(migrations) or not is_shown(db):
+            for statement in upgrade(found, migrations, anew=not is_shown(db)):
                 db.execute(statement)
+
+
+def is_shown(db: Any) -> bool:
+    """Whether there is what subjects see; databases of the first releases have none."""
+    (known,) = db.execute(f"SELECT to_regclass('{SEEN}.cubes')").fetchone()
+    return known is not None
 
 
 def version_of(db: Any, place: str) -> int:
@@ -62,14 +63,14 @@ def version_of(db: Any, place: str) -> int:
     if known is not None:
         (version,) = db.execute(f"SELECT version FROM {TABLES}.schema_version").fetchone()
         return int(version)
-    taken = "SELECT nspname FROM pg_namespace WHERE nspname IN (%s, %s)"
-    if found := db.execute(taken, (VIEWS, TABLES)).fetchone():
+    taken = "SELECT nspname FROM pg_namespace WHERE nspname = ANY(%s)"
+    if found := db.execute(taken, ([VIEWS, TABLES, SEEN],)).fetchone():
         raise StoreError(f"{place} has a schema {found[0]} that is not Memorist's; use another database")
     return 0
 
 
-def upgrade(found: int, migrations: Sequence[str]) -> Iterator[str]:
-    """The statements that take a database from a version to the newest."""
+def upgrade(found: int, migrations: Sequence[str], *, anew: bool) -> Iterator[str]:
+    """The statements that take a database from a version to the newest; `anew` makes what subjects see as well."""
     if not found:
         yield f"CREATE SCHEMA {VIEWS}"
         yield f"CREATE SCHEMA {TABLES}"
@@ -78,6 +79,8 @@ def upgrade(found: int, migrations: Sequence[str]) -> Iterator[str]:
     yield f"SET LOCAL search_path = {VIEWS}"
     yield files("memorist.store.postgres").joinpath("functions.sql").read_text("utf-8")
     yield f"SET LOCAL search_path = {TABLES}, {VIEWS}"
+    yield f"DROP SCHEMA IF EXISTS {SEEN} CASCADE"
+    yield f"CREATE SCHEMA {SEEN}"
     before = layout_of(migrations[:found])
     for view in before.tables:
         yield f"DROP VIEW {VIEWS}.{view}"
@@ -91,6 +94,9 @@ def upgrade(found: int, migrations: Sequence[str]) -> Iterator[str]:
         before = after
     for table in before.tables.values():
         yield view_of(table, owned=table.name in before.owned)
+    if anew:
+        yield from shown.masks()
+    yield from shown.views(before)
     yield f"UPDATE {TABLES}.schema_version SET version = {len(migrations)}"
 
 
@@ -137,9 +143,7 @@ def create(table: Table, *, owned: bool) -> Iterator[str]:
     partition = " PARTITION BY HASH (tenant)" if owned else ""
     yield f"CREATE TABLE {table.name} ({', '.join(lines)}){partition}"
     if owned:
-        for number in range(PARTITIONS):
-            part = f"FOR VALUES WITH (MODULUS {PARTITIONS}, REMAINDER {number})"
-            yield f"CREATE TABLE {table.name}_{number} PARTITION OF {table.name} {part}"
+        yield from partitions(table.name)
 
 
 def defined(column: Column, table: Table | None = None) -> str:
@@ -182,8 +186,3 @@ def trigger(name: str, sql: str, dialect: Dialect) -> Iterator[str]:
         f" BEGIN {body} RETURN NEW; END $trigger$"
     )
     yield f"CREATE TRIGGER {name} {found.group('event')} FOR EACH ROW{when} EXECUTE FUNCTION {TABLES}.{name}()"
-
-
-def quoted(names: Sequence[str]) -> str:
-    """Column names, with those that are words of SQL in quotes."""
-    return ", ".join(f'"{name}"' for name in names)

@@ -7,17 +7,20 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, closing
 from datetime import datetime
 from pathlib import Path
-from typing import NoReturn, cast
+from typing import cast
 
 from memorist.cube import Scope
-from memorist.errors import StoreBusy, StoreError, StoreFull, StoreReadOnly
+from memorist.errors import StoreBusy, StoreFull, StoreReadOnly
 from memorist.store import audit, erasure
 from memorist.store.check import broken_off, broken_rules
-from memorist.store.governed import Grant, Sight, Subject
+from memorist.store.governed import Remains, Sight
 from memorist.store.postgres import rewrite
 from memorist.store.postgres.connection import Database
+from memorist.store.postgres.sight import Seen
+from memorist.store.prints import STRETCH
 from memorist.store.protocol import Erased
 from memorist.store.rows import dimension_of
+from memorist.store.seen import SeenStore
 from memorist.store.sqlite import SQLiteStore, TableStore, note_backup
 
 OLDEST = 160_000
@@ -52,8 +55,6 @@ class Rooms:
 class PostgresStore(TableStore):
     """The store in one PostgreSQL database; see `memorist.store.protocol.Store`."""
 
-    governs = False
-
     def __init__(self, url: str) -> None:
         self.url = url
         self._server = Database(url)
@@ -61,17 +62,20 @@ class PostgresStore(TableStore):
         self._numbers: set[str] = set()
         super().__init__(Rooms(self._server), self._server.place)
 
-    def seen(self, sight: Sight) -> NoReturn:
-        """Refused: see `absent`."""
-        raise absent("nobody but a memory's owner is shown it, and nothing is masked")
+    def seen(self, sight: Sight) -> TableStore:
+        """The store as a subject sees it."""
+        return SeenStore(self, sight, Seen(self._server, sight))
 
-    def grant(self, grant: Grant, by: Subject | None) -> NoReturn:
-        """Refused: a grant would open nothing. Those of a file that was copied here stay, and can be ended."""
-        raise absent("a memory cannot be shared")
+    def searches(self) -> bool:
+        """Whether this user may read the server's files (pg_read_server_files)."""
+        with self._server.alone() as connection:
+            return rewrite.may_read(connection)
 
-    def remains(self, number: str, cubes: Sequence[str], texts: Sequence[str]) -> NoReturn:
-        """Refused: see `absent`."""
-        raise absent("certificates of erasures are neither given nor checked")
+    def remains(self, number: str, cubes: Sequence[str], texts: Sequence[str]) -> Remains:
+        """What of an erasure is still or again there; its texts are sought where the server's files may be read."""
+        self.identity()  # has a secret from then on
+        with self._server.alone() as connection, self._database.reading() as db:
+            return erasure.found_again(db, rewrite.slices(connection, STRETCH - 1), number, cubes, texts)
 
     def erase(self, scope: Scope, ids: Sequence[str], kinds: Sequence[str]) -> Erased:
         """As for every store; `compact` then knows whose tables to rewrite."""
@@ -151,11 +155,3 @@ class PostgresStore(TableStore):
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
-
-
-def absent(what: str) -> StoreError:
-    """Of what needs connections or files that only SQLite gives. Raised before anything is shown or changed."""
-    return StoreError(
-        f"a store on PostgreSQL has no governance yet: {what}; keep this memory in an SQLite file for it"
-        " (memorist migrate copies one)"
-    )
