@@ -14,14 +14,18 @@ from memorist import __version__
 from memorist.memory import Memory
 from memorist.serve import (
     browse,
+    certificates,
+    grants,
     health,
     hints,
+    life,
     mem0,
     memories,
     page,
     problems,
     recall,
     reports,
+    schedule,
     streaming,
     whole,
     work,
@@ -78,7 +82,8 @@ def build(
     app.state.measures = Measures()
     app.state.doorman = Doorman(memory, open_without_keys=open_without_keys)
     problems.install(app)
-    for routes in (memories, recall, hints, streaming, browse, work, whole, reports, mem0, health, page):
+    plain = (memories, life, recall, hints, streaming, browse, work, schedule, grants, certificates, whole)
+    for routes in (*plain, reports, mem0, health, page):
         app.include_router(routes.router)
     if door is not None:
         app.state.door = door
