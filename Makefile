@@ -8,7 +8,7 @@ DATA ?= dev_assistant dev_colleagues
 SIZES ?= 10000,100000
 DATASETS ?= $(MEMORIST_DATA)
 PEERS ?=
-LIMITS ?= --limit 100 --limit personamem=50 --limit conflicts=25
+LIMITS ?= --limit 100 $(patsubst %,--limit %,musique=50 hotpotqa=50 keyvalue=25 personamem=50 conflicts=25 arc=50)
 SPEEDS ?= 1000,10000,100000
 STREAMS ?= banking77 clinc150 trec
 
