@@ -8,10 +8,11 @@ DATA ?= dev_assistant dev_colleagues
 SIZES ?= 10000,100000
 DATASETS ?= $(MEMORIST_DATA)
 PEERS ?=
-LIMITS ?= --limit 100 --limit personamem=50 --limit conflicts=25
+LIMITS ?= --limit 100 $(patsubst %,--limit %,musique=50 hotpotqa=50 keyvalue=25 personamem=50 conflicts=25 arc=50)
+SPEEDS ?= 1000,10000,100000
 STREAMS ?= banking77 clinc150 trec
 
-.PHONY: demo test check test-adapters test-langgraph test-conformance bench report tables format clean
+.PHONY: demo test check test-adapters test-langgraph test-conformance bench report speed tables format clean
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -63,6 +64,11 @@ report: $(READY)  ## every suite on DATASETS (a folder), every recipe, no langua
 	cp build/benchmarks.json build/stream.json build/changes.json docs/results
 	cd docs/results && ../../$(BIN)/python -m memorist.bench.tables benchmarks.json stream.json changes.json ../../README.md *.md
 	cd docs/results && ../../$(BIN)/python -m memorist.bench.html report.html benchmarks.json stream.json changes.json
+
+speed: $(READY)  ## speed and size beside the other memories that are installed; a quarter of an hour on a quiet machine
+	cd docs/results && ../../$(BIN)/memorist bench speed --sizes $(SPEEDS) --peer all --rounds 3 --patience 900 \
+		--json speed.json
+	cd docs/results && ../../$(BIN)/python -m memorist.bench.tables speed.md
 
 tables: $(READY)  ## tables of the documentation from the results published beside it
 	$(BIN)/python -m memorist.bench.tables README.md docs/results/*.md

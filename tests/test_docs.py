@@ -59,6 +59,18 @@ def test_a_table_that_disagrees_is_found(tmp_path):
         rewritten(page)
 
 
+def test_why_something_is_missing_is_a_table_too(tmp_path):
+    found = {"lacking": {"2wiki": "no | file"}, "suites": {"s": {"failed": {"slow": "given up"}}}, "rows": []}
+    (tmp_path / "found.json").write_text(json.dumps(found))
+    page = tmp_path / "page.md"
+    asked = ("lacking suites", "s failed", "other failed")
+    page.write_text("".join(f"<!-- by reason: found.json {one} all -->\n<!-- end -->\n" for one in asked))
+    made = rewritten(page)
+    assert "| 2wiki | no \\| file |" in made
+    assert "| slow | given up |" in made
+    assert made.count("| nothing in this run |") == 1
+
+
 def test_published_results_hold_no_questions_and_no_folders():
     for file in (ROOT / "docs" / "results").glob("*.json"):
         found = json.loads(file.read_text(encoding="utf-8"))

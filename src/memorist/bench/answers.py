@@ -20,12 +20,14 @@ from rich.table import Table
 
 from memorist.answer.confidence import WEIGHTS, evidence_of
 from memorist.answer.extractive import METHOD, rank
-from memorist.bench.data import located
+from memorist.bench.rows import Row
 from memorist.bench.suite import Dataset, Source, Task
 from memorist.bench.suites.locomo import LOCOMO
 from memorist.bench.system import RecipeSystem
 from memorist.bench.told import Outputs, tell
 from memorist.results import Answer
+
+RECIPE = "default"
 
 FOREIGN = 120
 """Questions of other conversations for each."""
@@ -43,35 +45,25 @@ class Asked:
     evidence: dict[str, float]
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One number about `n` questions of a kind: answerable, unanswerable (annotated so) or foreign."""
-
-    metric: str
-    kind: str
-    value: float
-    n: int
-
-
-def run(data: Sequence[str | Path], out: Outputs, console: Console) -> list[Row]:
+def run(source: Source, out: Outputs, console: Console) -> list[Row]:
     """Ask everything, print a table with the weights that these data would give, and tell `out`."""
-    dataset = LOCOMO.load(Source(tuple(located(one) for one in data)))
+    dataset = LOCOMO.load(source)
     with (
         tempfile.TemporaryDirectory(prefix="memorist-bench-") as folder,
-        closing(RecipeSystem("default", Path(folder))) as system,
+        closing(RecipeSystem(RECIPE, Path(folder))) as system,
     ):
         system.add(list(dataset.corpora.values()), lambda done: None)
-        asked = list(ask_all(system, dataset, console))
+        asked = list(ask_all(system, dataset, source.seed, console))
     rows = summed(asked)
     weights = fitted(asked)
     show(rows, weights, console)
-    tell(out, "answers", rows, data=data, weights=weights)
+    tell(out, "answers", rows, data=source.files, seed=source.seed, weights=weights)
     return rows
 
 
-def ask_all(system: RecipeSystem, dataset: Dataset, console: Console) -> Iterator[Asked]:
+def ask_all(system: RecipeSystem, dataset: Dataset, seed: int, console: Console) -> Iterator[Asked]:
     """Own and foreign questions of every conversation."""
-    rng = random.Random(0)
+    rng = random.Random(seed)
     for name in track(dataset.corpora, "asking", console=console, transient=True):
         scoped = system.scope(name)
         own = [
@@ -87,24 +79,20 @@ def ask_all(system: RecipeSystem, dataset: Dataset, console: Console) -> Iterato
 
 
 def summed(asked: Sequence[Asked]) -> list[Row]:
-    """Shares by kind."""
+    """Shares by kind: answerable, unanswerable (annotated so), foreign."""
+
+    def row(metric: str, kind: str, right: Sequence[bool]) -> Row:
+        return Row("answers", RECIPE, metric, 0, kind, float(np.mean(right)), len(right))
+
     rows: list[Row] = []
     for kind in ("answerable", "unanswerable", "foreign"):
         these = [one for one in asked if one.kind == kind]
-        if not these:
-            continue
-        rows.append(Row("answered", kind, float(np.mean([one.answer.known for one in these])), len(these)))
-        if kind == "answerable":
+        if these:
+            rows.append(row("answered", kind, [one.answer.known for one in these]))
+        if these and kind == "answerable":
             given = [one for one in these if one.answer.known]
-            rows.append(Row("answers_citing_evidence", kind, float(np.mean([cites(one) for one in given])), len(given)))
-            rows.append(
-                Row(
-                    "cited_evidence",
-                    kind,
-                    float(np.mean([one.answer.known and cites(one) for one in these])),
-                    len(these),
-                )
-            )
+            rows.append(row("answers_citing_evidence", kind, [cites(one) for one in given]))
+            rows.append(row("cited_evidence", kind, [one.answer.known and cites(one) for one in these]))
     return rows
 
 
@@ -147,6 +135,6 @@ def show(rows: Sequence[Row], weights: dict[str, float], console: Console) -> No
     for name in ("questions", "metric", "value", "n"):
         table.add_column(name, justify="right" if name in ("value", "n") else "left")
     for row in rows:
-        table.add_row(row.kind, row.metric, f"{row.value:.3f}", str(row.n))
+        table.add_row(row.category, row.metric, f"{row.value:.3f}", str(row.n))
     console.print(table)
     console.print(f"weights fitted on these data: {weights}", highlight=False)

@@ -26,6 +26,8 @@ th:first-child, td:first-child { text-align: left; }
 svg { font: 11px system-ui, sans-serif; fill: #444; max-width: 100%; margin: 0 1em 1em 0; vertical-align: top; }
 svg .title { font-weight: 600; font-size: 12px; }
 code { background: #f4f4f4; padding: .1em .3em; overflow-wrap: anywhere; }
+nav { font-size: 13px; }
+.made { border-top: 2px solid #ddd; padding-top: .7em; margin-top: 2em; color: #555; }
 .invalid { color: #b00020; }
 """
 
@@ -89,7 +91,7 @@ def body(document: Mapping[str, Any]) -> Iterator[str]:
         yield from stream(suite, these, [row for row in rows if row["suite"] == f"{suite} stream"])
         yield listed("did not run", failed.get(suite, {}))
     if "suites" not in document and "matrices" not in document:
-        yield f"<h2>{escape(str(document['suite']))}</h2>"
+        yield f"<h2>{escape(str(document['suite']))}</h2><p>{escape(str(document.get('about', '')))}</p>"
         yield table(rows, metrics(rows)) if rows and {"recipe", "metric", "category"} <= set(rows[0]) else plain(rows)
         yield listed("did not run", failed.get(document["suite"], {}))
 
@@ -127,8 +129,9 @@ def section(name: str, about: Mapping[str, Any], rows: Sequence[Row]) -> list[st
     found.append(listed("is invalid", about["invalid"]))
     found.append(listed("did not run", about.get("failed", {})))
     found.append(table(rows, [one for one in metrics(rows) if one not in (*COSTS, FAILED)]))
-    found.append(lines(f"{headline} by tokens", "tokens", against(rows, headline, "tokens")))
-    found.append(lines(f"{headline} by time", "ms a search (p50)", against(rows, headline, "search_ms_p50")))
+    shown_as = headline.replace("_", " ")
+    found.append(lines(f"{shown_as} by tokens", "tokens", against(rows, headline, "tokens")))
+    found.append(lines(f"{shown_as} by time", "ms a search (p50)", against(rows, headline, "search_ms_p50")))
     found.append(by_category(rows, headline, about["categories"]))
     found.append(table(rows, [one for one in COSTS if any(row["metric"] == one and row["value"] for row in rows)]))
     return [part for part in found if part]
@@ -143,11 +146,12 @@ def table(rows: Sequence[Row], names: Sequence[str]) -> str:
     """Metrics over all questions; a line for each system and budget."""
     values = {(row["recipe"], row["budget"], row["metric"]): row["value"] for row in rows if row["category"] == ALL}
     settings = list(dict.fromkeys((row["recipe"], row["budget"]) for row in rows if row["metric"] not in COSTS))
-    lines_ = [line(["recipe", "budget", *(name.replace("_", " ") for name in names)], "th")]
+    budgeted = any(budget for _, budget in settings)
+    lines_ = [line(["recipe", *(["budget"] if budgeted else []), *(name.replace("_", " ") for name in names)], "th")]
     for system, budget in settings:
         cells = [shown(name, values.get((system, budget, name), values.get((system, 0, name)))) for name in names]
         if any(cells):
-            lines_.append(line([system, f"{budget:,}" if budget else "", *cells], "td"))
+            lines_.append(line([system, *([f"{budget:,}" if budget else ""] if budgeted else []), *cells], "td"))
     return f"<table>{''.join(lines_)}</table>" if names else ""
 
 
@@ -175,7 +179,7 @@ def by_category(rows: Sequence[Row], headline: str, named: Mapping[str, str]) ->
     most = {system: max(row["budget"] for row in these if row["recipe"] == system) for system in systems(these)}
     values = {(row["recipe"], row["category"]): row["value"] for row in these if row["budget"] == most[row["recipe"]]}
     series = {system: [values.get((system, category)) for category in categories] for system in most}
-    return bars(f"{headline} by category", [named.get(one, one) for one in categories], series)
+    return bars(f"{headline.replace('_', ' ')} by category", [named.get(one, one) for one in categories], series)
 
 
 def systems(rows: Iterable[Row]) -> list[str]:

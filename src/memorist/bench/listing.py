@@ -17,6 +17,10 @@ APART: Mapping[str, tuple[str, str]] = {
     "scale": ("where a search's time goes", "it looks inside the default recipe"),
     "graph": ("what the fact graph costs as it grows", "it looks inside one recipe"),
     "load": ("a service of several processes under load, over HTTP", "it needs servers and workers"),
+    "soak": (
+        "whether a server's memory stays what it is",
+        "it makes very many requests, and asks nothing of what is found",
+    ),
     "service": ("our server beside mem0 behind one, over HTTP", "there are no questions with right answers"),
     "reference": ("HippoRAG's own code beside ours", "both take one ready-made extraction, and grow in parts"),
     "changes": ("facts that are changed, contradicted, taken back", "it changes the memory between questions"),

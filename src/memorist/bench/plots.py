@@ -8,7 +8,10 @@ from html import escape
 
 WIDTH, HEIGHT = 460, 260
 LEFT, RIGHT, TOP, BOTTOM = 52, 130, 28, 40
-COLOURS = ("#0b6bcb", "#c4314b", "#1f7a1f", "#8a4fbf", "#b35c00", "#00838f", "#6d6d6d", "#ad1457", "#5d6d00", "#37474f")
+COLOURS = (
+    "#0b6bcb", "#c4314b", "#1f7a1f", "#8a4fbf", "#b35c00", "#00838f", "#6d6d6d", "#ad1457", "#5d6d00", "#37474f",
+    "#5b8def", "#e0798a", "#7cb77c", "#c3a1e0", "#dca060", "#6fc2cb",
+)  # fmt: skip
 TICKS = 4
 
 Point = tuple[float, float]
@@ -110,10 +113,11 @@ def axes(across: str, most_x: float | None, most_y: float) -> str:
 def legend(names: Sequence[str]) -> str:
     """Names beside their colours."""
     parts = []
+    high = min(16, (HEIGHT - TOP - 12) / max(len(names), 1))
     for number, name in enumerate(names):
-        y = TOP + 6 + number * 16
+        y = TOP + 6 + number * high
         colour = COLOURS[number % len(COLOURS)]
-        parts.append(f'<rect x="{WIDTH - RIGHT + 10}" y="{y}" width="9" height="9" fill="{colour}"/>')
+        parts.append(f'<rect x="{WIDTH - RIGHT + 10}" y="{y:.1f}" width="9" height="9" fill="{colour}"/>')
         parts.append(words(WIDTH - RIGHT + 24, y + 9, name[:18], "start", name))
     return "".join(parts)
 

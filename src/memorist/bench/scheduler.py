@@ -52,20 +52,19 @@ class Visit:
     working: frozenset[str]
 
 
-def run(data: Sequence[str | Path], seed: int, out: Outputs, console: Console) -> list[Row]:
+def run(source: Source, out: Outputs, console: Console) -> list[Row]:
     """Replay every conversation, print a table, and tell `out`."""
-    files = tuple(Path(path) for path in data)
-    found = load(Source(files))
+    found = load(source)
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="memorist-bench-") as folder, Memory.open(Path(folder) / "m.db") as memory:
         for corpus in found.corpora.values():
             tasks = [task for task in found.tasks if task.corpus == corpus.name and task.evidence and not task.refusal]
             if tasks:
-                visits = list(replayed(memory.scope(user=corpus.name), corpus, stream(tasks, seed)))
+                visits = list(replayed(memory.scope(user=corpus.name), corpus, stream(tasks, source.seed)))
                 rows += rows_of(corpus, visits)
                 console.print(f"{corpus.name}: {len(tasks)} questions")
     show(rows, console)
-    tell(out, "scheduler", rows, data=files, seed=seed)
+    tell(out, "scheduler", rows, data=source.files, seed=source.seed)
     return rows
 
 

@@ -22,7 +22,6 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from memorist.bench.data import located
 from memorist.bench.suite import Source, Task, records_of
 from memorist.bench.suites.locomo import LOCOMO, name_of
 from memorist.bench.system import WHEN, RecipeSystem
@@ -136,11 +135,10 @@ METHODS: Mapping[str, Method] = {
 }
 
 
-def run(data: Sequence[str | Path], out: Outputs, console: Console) -> list[Row]:
+def run(source: Source, out: Outputs, console: Console) -> list[Row]:
     """Measure all methods in both settings, print a table, and tell `out`."""
-    files = tuple(located(one) for one in data)
-    dataset = LOCOMO.load(Source(files))
-    told = {name: summaries for path in files for name, summaries in summaries_of(path)}
+    dataset = LOCOMO.load(source)
+    told = {name: summaries for path in source.files for name, summaries in summaries_of(path)}
     rows: list[Row] = []
     with (
         tempfile.TemporaryDirectory(prefix="memorist-bench-") as folder,
@@ -155,7 +153,7 @@ def run(data: Sequence[str | Path], out: Outputs, console: Console) -> list[Row]
                 asked += prepare(system.scope(name), tasks, told[name])
             rows += measured(setting, asked)
     show(rows, console)
-    tell(out, "sessions", rows, data=data)
+    tell(out, "sessions", rows, data=source.files, seed=source.seed)
     return rows
 
 

@@ -47,12 +47,12 @@ K = 10
 QUESTIONS = 40
 """Searches of each system in a round."""
 
-FEWEST, SEARCHING = 5, 10.0
+FEWEST, SEARCHING = 3, 8.0
 """A system that has searched for SEARCHING seconds of its own in a round is asked no more in it, after FEWEST
 questions."""
 
-GLANCE = 0.1
-"""The share of its patience after which a system is given up whose pace does not do."""
+GLANCE = 30.0
+"""Seconds of adding after which a system is given up whose pace does not do, or a tenth of the patience if less."""
 
 LARGEST = 100_000
 """Texts up to which others run beside ours."""
@@ -212,7 +212,7 @@ def told_in(process: Started, items: Sequence[tuple[str, str]], patience: float)
         seconds += process.call("add", owner=OWNER, items=batch).seconds
         done += len(batch)
         whole = seconds * len(items) / done
-        if seconds > GLANCE * patience and whole > patience:
+        if seconds > min(GLANCE, patience / 10) and whole > patience:
             raise CannotRun(
                 f"given up after adding {done:,} of {len(items):,} in {seconds:,.0f} s: at this pace all take"
                 f" {whole:,.0f} s or more, and the patience is {patience:,.0f} s"

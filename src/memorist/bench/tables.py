@@ -5,7 +5,11 @@ A page holds marks; what stands between them is replaced:
     <!-- by budget: recall-locomo.json locomo evidence_recall default,dense -->
     <!-- by metric: report.json trec accuracy all -->
     <!-- by category: recall-locomo.json locomo evidence_recall default -->
+    <!-- by reason: speed.json speed-100000 failed all -->
+    <!-- by reason: benchmarks.json lacking suites all -->
     <!-- end -->
+
+The last two say why systems, and suites, are missing.
 
 `python -m memorist.bench.tables FILE…` rewrites pages (results are looked for in the page's folder or `docs/results`);
 of a report in JSON it drops the questions and the folders of paths, so that it can be published.
@@ -25,7 +29,7 @@ from memorist.bench.rows import ALL, FAILED
 from memorist.errors import InputError
 
 MARK = re.compile(
-    r"(?P<mark><!-- by (?P<kind>budget|metric|category): (?P<file>\S+) (?P<suite>\S+(?: stream)?) "
+    r"(?P<mark><!-- by (?P<kind>budget|metric|category|reason): (?P<file>\S+) (?P<suite>\S+(?: stream)?) "
     r"(?P<metrics>\S+) (?P<recipes>[^>]+?)"
     r" -->\n).*?(?P<end><!-- end -->)",
     re.DOTALL,
@@ -54,6 +58,11 @@ def results(page: Path, name: str) -> Mapping[str, Any]:
 
 def table(mark: re.Match[str], document: Mapping[str, Any]) -> str:
     """The table that a mark asks for."""
+    if mark["kind"] == "reason":
+        reasons = reasons_of(mark["suite"], document)
+        return drawn(
+            mark, ["", "why it is missing"], [[name, told.replace("|", "\\|")] for name, told in reasons.items()]
+        )
     rows = [row for row in document["rows"] if row["suite"] == mark["suite"]]
     listed = list(dict.fromkeys(row["recipe"] for row in rows if row["metric"] != FAILED))
     recipes = listed if mark["recipes"] == ALL else [name.strip() for name in mark["recipes"].split(",")]
@@ -64,12 +73,12 @@ def table(mark: re.Match[str], document: Mapping[str, Any]) -> str:
         return drawn(mark, ["recipe", *(metric.replace("_", " ") for metric in metrics)], lines)
     rows = [row for row in rows if row["metric"] == metrics[0]]
     budgets = sorted({row["budget"] for row in rows})
-    heads = [f"{budget:,} tokens" if budget else "" for budget in budgets]
+    heads = [f"{budget:,} tokens" if budget else metrics[0].replace("_", " ") for budget in budgets]
     if mark["kind"] == "budget":
         values = {(row["recipe"], row["budget"]): row["value"] for row in rows if row["category"] == ALL}
         lines = [[name, *(shown("", values.get((name, budget))) for budget in budgets)] for name in recipes]
         return drawn(mark, ["recipe", *heads], lines)
-    named = document["suites"][mark["suite"]]["categories"]
+    named = document.get("suites", {}).get(mark["suite"], {}).get("categories", {})
     rows = [row for row in rows if row["recipe"] == recipes[0]]
     counts = {row["category"]: row["n"] for row in rows}
     values = {(row["category"], row["budget"]): row["value"] for row in rows}
@@ -80,12 +89,21 @@ def table(mark: re.Match[str], document: Mapping[str, Any]) -> str:
     return drawn(mark, ["questions", *heads], lines)
 
 
+def reasons_of(suite: str, document: Mapping[str, Any]) -> Mapping[str, str]:
+    """Why systems of a suite did not run, or why suites did not."""
+    if suite == "lacking":
+        return dict(document.get("lacking", {}))
+    own = document.get("suites", {}).get(suite, {}).get("failed", {})
+    return {**own, **document.get("failed", {}).get(suite, {})}
+
+
 def drawn(mark: re.Match[str], heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """The table in Markdown. Raises InputError for a line without a number."""
+    """The table in Markdown; one without lines says so. Raises InputError for a line without a number."""
     for name, *cells in lines:
         if not any(cells):
             raise InputError(f"{mark['file']} has no {mark['metrics']} of {name!r} on {mark['suite']}")
-    ruled = ["---", *("---:" for _ in heads[1:])]
+    lines = lines or [["nothing in this run", *("" for _ in heads[1:])]]
+    ruled = ["---", *("---" if mark["kind"] == "reason" else "---:" for _ in heads[1:])]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in (heads, ruled, *lines))
 
 

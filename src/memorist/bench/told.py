@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from memorist import __version__
 from memorist.bench.html import page
+from memorist.bench.listing import APART
 from memorist.bench.report import machine, write_json
 from memorist.bench.run import code
 
@@ -38,6 +39,7 @@ def tell(
     """Write the rows of a command of its own, with what it takes to make them again. `more` stands beside them."""
     document = {
         "suite": suite,
+        "about": APART[suite][0],
         "data": [str(one) for one in data],
         "command": command(),
         "seed": seed,

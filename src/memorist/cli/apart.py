@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -12,10 +13,13 @@ from memorist.cli.bench import Told, numbers, recipes_of
 from memorist.cli.render import console
 from memorist.errors import InputError
 
+if TYPE_CHECKING:
+    from memorist.bench.suite import Source
+
 Data = Annotated[tuple[Path, ...], Parameter(consume_multiple=True, negative=())]
 
 
-def answers(*, data: Data, told: Told = Told()) -> int:
+def answers(*, data: Data, limit: int | None = None, seed: int = 0, told: Told = Told()) -> int:
     """Measure how often ask answers rightly, wrongly, and not at all.
 
     For example:
@@ -26,10 +30,14 @@ def answers(*, data: Data, told: Told = Told()) -> int:
     ----------
     data
         Files in LoCoMo's format, or dev_colleagues and dev_assistant, which are ours.
+    limit
+        At most so many questions, drawn by the seed.
+    seed
+        For what is drawn, and the order of what is asked (default: 0).
     """
     from memorist.bench.answers import run
 
-    run(data, told.outputs(), console())
+    run(source_of(data, limit, seed), told.outputs(), console())
     return OK
 
 
@@ -58,7 +66,7 @@ def changes(
     return OK
 
 
-def sessions(*, data: Data, told: Told = Told()) -> int:
+def sessions(*, data: Data, limit: int | None = None, seed: int = 0, told: Told = Told()) -> int:
     """Measure MemGAS and its parts by the sessions that hold the evidence.
 
     For example:
@@ -69,10 +77,14 @@ def sessions(*, data: Data, told: Told = Told()) -> int:
     ----------
     data
         Files in LoCoMo's format, or dev_colleagues and dev_assistant, which are ours.
+    limit
+        At most so many questions, drawn by the seed.
+    seed
+        For what is drawn, and the order of what is asked (default: 0).
     """
     from memorist.bench.sessions import run
 
-    run(data, told.outputs(), console())
+    run(source_of(data, limit, seed), told.outputs(), console())
     return OK
 
 
@@ -266,7 +278,7 @@ def notes(*, data: Data, told: Told = Told()) -> int:
     return OK
 
 
-def scheduler(*, data: Data, seed: int = 0, told: Told = Told()) -> int:
+def scheduler(*, data: Data, limit: int | None = None, seed: int = 0, told: Told = Told()) -> int:
     """Measure whether the working set holds what the next question needs.
 
     It is compared with LRU and FIFO of the same size, on questions that stay with
@@ -280,12 +292,14 @@ def scheduler(*, data: Data, seed: int = 0, told: Told = Told()) -> int:
     ----------
     data
         Files in LoCoMo's format.
+    limit
+        At most so many questions, drawn by the seed.
     seed
-        For the order of the questions.
+        For what is drawn, and the order of what is asked (default: 0).
     """
     from memorist.bench.scheduler import run
 
-    run(data, seed, told.outputs(), console())
+    run(source_of(data, limit, seed), told.outputs(), console())
     return OK
 
 
@@ -404,6 +418,16 @@ def concepts(
 
     run(data, budget, numbers(orders, "--orders"), limit, told.outputs(), console())
     return OK
+
+
+def source_of(data: Sequence[Path], limit: int | None, seed: int) -> Source:
+    """Files in LoCoMo's format, or ours by name. Raises InputError."""
+    from memorist.bench.data import located
+    from memorist.bench.suite import Source
+
+    if limit is not None and limit < 1:
+        raise InputError(f"--limit {limit} is not a whole number of at least 1")
+    return Source(tuple(located(one) for one in data), limit=limit, seed=seed)
 
 
 COMMANDS = (

@@ -40,7 +40,7 @@ def speed(
         Repetitions, whose spread is shown (default: 3).
     patience
         Seconds of its own that a system may take to add one size; one whose pace does not do is given up
-        after a tenth of it (default: 300).
+        after 30 seconds (default: 300).
     """
     from memorist.bench.peers.known import peers_named
     from memorist.bench.speed import Asked, document, run
