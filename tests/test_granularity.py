@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 from datetime import datetime, timedelta, timezone
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from memorist import Memory
+from memorist.cli import catching_up
 from memorist.errors import InputError, ModelUnreachable
 from memorist.models.embedder import Identity
 from memorist.models.wordpiece import count_tokens
@@ -356,6 +358,26 @@ def test_digests_are_written_again_without_asking_the_model_again(tmp_path):
         ana.erase(first.id)
         assert ana.summarise() is None
         assert len(model.requests) == asked + 1, "of what was erased from, the reply is gone, too"
+
+
+def test_a_terminal_is_told_how_far_organisers_have_caught_up(tmp_path, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    path = tmp_path / "m.db"
+    with opened(path, "default") as memory:
+        memory.scope(user="ana").add([message for session in (0, 1) for message in SESSIONS[session]])
+    for seconds, stream in ((0.0, Terminal()), (60.0, Terminal()), (0.0, io.StringIO())):
+        (tmp_path / "copy.db").write_bytes(path.read_bytes())
+        monkeypatch.setattr(catching_up, "LONG", seconds)
+        monkeypatch.setattr("sys.stderr", stream)
+        with catching_up.catching_up() as told, opened(tmp_path / "copy.db") as memory:
+            memory.organised = told
+            memory.scope(user="ana").search("kayak")
+        shown = not seconds and stream.isatty()
+        count = len(SESSIONS[0]) + len(SESSIONS[1])
+        assert stream.getvalue() == (f"\r\x1b[Kgranularity: {count} memories\r\x1b[K" if shown else "")
 
 
 def test_a_model_that_fails_leaves_the_lexical_digests(tmp_path):

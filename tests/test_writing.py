@@ -14,9 +14,9 @@ import pytest
 
 from memorist import Memory
 from memorist.cube import Observation
-from memorist.errors import InputError, ModelMissing, ModelRefused, ModelUnreachable, NotFound, StateError
+from memorist.errors import InputError, ModelMissing, ModelRefused, ModelSlow, ModelUnreachable, NotFound, StateError
 from memorist.lifecycle.budget import Budget
-from memorist.lifecycle.writing import ATTEMPTS, Options
+from memorist.lifecycle.writing import ATTEMPTS, SLOW, Options
 from memorist.models.chat import Reply, Usage
 from memorist.models.embedder import Identity
 from memorist.testing import DIMENSION, HashEmbedder, ScriptedModel
@@ -100,6 +100,21 @@ def test_a_model_that_is_down_leaves_the_jobs_and_they_never_die(opened, clock):
     model.script = [written]
     assert ana.organise().done == 2
     assert ana.jobs() == []
+
+
+def test_one_question_that_takes_too_long_does_not_keep_the_others_waiting(opened):
+    def reply(request):
+        if "poison" in request.messages[-1].content:
+            raise ModelSlow("no answer within 120 s", "scripted")
+        return written(request)
+
+    model = ScriptedModel(reply)
+    ana = opened(model).scope(user="ana")
+    add(ana, "poison one", "apples", "poison two", "pears", *(f"poison {number}" for number in range(3, 9)))
+    run = ana.organise()
+    assert (run.done, run.failed, run.waiting) == (2, 2 + SLOW, 8)  # the model is slow when it is so in a row
+    assert sorted(cube.text for cube in ana.list(origin="facts")) == ["apples was said.", "pears was said."]
+    assert not any(job.dead for job in ana.jobs())
 
 
 def test_a_job_waits_longer_after_each_failure(opened, clock):

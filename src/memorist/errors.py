@@ -8,7 +8,8 @@
     ├── NotAllowed                nobody gave you the right to this
     ├── ModelError                a language model, embedder or reranker could not be used; the store is untouched
     │   ├── ModelMissing          it is not configured or not installed (says how to)
-    │   ├── ModelUnreachable      no connection, no answer in time, or the answer broke off
+    │   ├── ModelUnreachable      no connection, or the answer broke off
+    │   │   └── ModelSlow         no answer in time
     │   ├── ModelBusy             it asked us to wait longer than we may (`retry_after` seconds)
     │   ├── ModelRefused          it will not answer this request: no rights, no credit, wrong request, or its policy
     │   ├── BadReply              it answered, but not with what was asked for (`raw` is what it said)
@@ -76,6 +77,10 @@ class ModelMissing(ModelError):
 
 class ModelUnreachable(ModelError):
     """No connection, no answer within the time given, or an answer that broke off."""
+
+
+class ModelSlow(ModelUnreachable):
+    """No answer within the time given: the model is slow, or what it was asked is long."""
 
 
 class ModelBusy(ModelError):

@@ -92,6 +92,8 @@ class Memory:
         self._recent = Recent()
         self.movers: list[Mover] = []
         """What makes other forms of often used memories, when the schedule finds that it pays."""
+        self.organised: Callable[[str, int], None] = lambda name, done: None
+        """Told which organiser has looked at how many more changed episodes, whenever a call catches up with them."""
         weakref.finalize(self, self._usage.close)  # for whoever does not close
         self._recommender = Recommender(store, embedder)
         self._whole: Memory | None = None
@@ -231,22 +233,22 @@ class Memory:
         """End a change of embedder; the old vectors stay. False when none was going on."""
         return self._store.cancel_reembedding()
 
-    def settle(self, scope: Scope, organised: Callable[[str, int], None] = lambda name, done: None) -> str | None:
-        """Finish an owner's pending work; returns why it could not be. `organised` is told which organiser has looked
-        at how many more changed episodes."""
+    def settle(self, scope: Scope, organised: Callable[[str, int], None] | None = None) -> str | None:
+        """Finish an owner's pending work; returns why it could not be. `organised` is told what the attribute of this
+        name would be."""
         return self._settle(scope, self._recipe_organisers, organised)
 
     def _settle(
         self,
         scope: Scope,
         organisers: Sequence[RecipeOrganiser],
-        organised: Callable[[str, int], None] = lambda name, done: None,
+        organised: Callable[[str, int], None] | None = None,
     ) -> str | None:
         """Finish the pending work, and have these organisers catch up."""
         if self._whole is not None:  # a subject sees what the owner's organisers make
             return self._whole._settle(scope, organisers)
         try:
-            return self._steadily(partial(self._settled, scope, organisers, organised))
+            return self._steadily(partial(self._settled, scope, organisers, organised or self.organised))
         except EmbedderMismatch as error:  # what was added is safe, and waits for the right embedder
             return str(error)
 

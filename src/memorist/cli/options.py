@@ -46,6 +46,7 @@ class StoreOptions:
         self, *, create: bool = False, recipe: str = "default", model: ChatModel | None = None
     ) -> Iterator[Memory]:
         """The store; unless it may be created, it has to be there."""
+        from memorist.cli.catching_up import catching_up
         from memorist.memory import Memory
 
         place = store_place(self.store)
@@ -53,7 +54,8 @@ class StoreOptions:
             make_folder(place)
         elif self.missing():
             raise StoreError(f'there is no store at {place} yet; add something first: memorist add --text "..."')
-        with Memory.open(place, recipe=recipe, embedder=self.embedder, model=model, reranker=self.reranker) as memory:
+        given = Memory.open(place, recipe=recipe, embedder=self.embedder, model=model, reranker=self.reranker)
+        with given as memory, catching_up() as memory.organised:
             yield memory
 
     def missing(self) -> bool:

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from threading import Event
 
 from memorist.cube import Scope, utc
-from memorist.errors import BadReply, BudgetSpent, ModelBusy, ModelError, ModelRefused, StoreError
+from memorist.errors import BadReply, BudgetSpent, ModelBusy, ModelError, ModelRefused, ModelSlow, StoreError
 from memorist.lifecycle.budget import Budget, Metered
 from memorist.lifecycle.logged import Logged
 from memorist.lifecycle.organising import stretches_of
@@ -36,6 +36,9 @@ FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=30), timedelta(hours=1)
 
 OVERTAKEN = 5
 """How often a job is done anew at once because others changed what it builds on."""
+
+SLOW = 3
+"""Jobs in a row without an answer in time after which a run ends: one may have been too long, several are the model."""
 
 RENEWED = 60.0
 """Seconds after which a lease is lengthened while replies keep coming."""
@@ -198,7 +201,7 @@ class Writing:
 
     def _jobs_of(self, scope: Scope, writer: Writer, model: Metered, options: Options) -> tuple[Run, bool]:
         """One writer's jobs; also whether the run may go on."""
-        total = Run()
+        total, slow = Run(), 0
         while job := self.store.claim(scope, utc(self.clock()), kind=writer.name):
             try:
                 written = self._write(job, writer, model, options)
@@ -214,10 +217,11 @@ class Writing:
                 continue
             if written.left:
                 total += Run(failed=1, problems=(f"{writer.name}: {written.reason}",))
-                if written.fault is not None and passing(written.fault):
+                slow = slow + 1 if isinstance(written.fault, ModelSlow) else 0
+                if written.fault is not None and passing(written.fault) and not 0 < slow < SLOW:
                     return total, False
             else:
-                total += Run(done=1)
+                total, slow = total + Run(done=1), 0
             options.progress(writer.name, len(job.rows) - len(written.left))
         return total, True
 

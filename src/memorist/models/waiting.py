@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from threading import Event
 from typing import TypeVar
 
-from memorist.errors import ModelUnreachable
+from memorist.errors import ModelSlow, ModelUnreachable
 
 T = TypeVar("T")
 
@@ -21,7 +21,7 @@ def arriving(
 ) -> Iterator[T]:
     """Items until None comes; an exception that comes is raised here.
 
-    Raises ModelUnreachable when `seconds` have passed since `begin` (by time.monotonic), or `cancel` is set.
+    Raises ModelSlow when `seconds` have passed since `begin` (by time.monotonic), ModelUnreachable on `cancel`.
     """
     deadline = begin + seconds
     while True:
@@ -29,7 +29,7 @@ def arriving(
             raise ModelUnreachable(f"the call of {name} was cancelled", name)
         left = deadline - time.monotonic()
         if left <= 0:
-            raise ModelUnreachable(f"{name} did not answer within {seconds:g} s; allow more, or ask for less", name)
+            raise ModelSlow(f"{name} did not answer within {seconds:g} s; allow more, or ask for less", name)
         try:
             item = items.get(timeout=left if cancel is None else min(left, POLL))
         except queue.Empty:
