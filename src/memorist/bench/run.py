@@ -22,7 +22,7 @@ from memorist.bench.filling import Filled
 from memorist.bench.judges import judge_named
 from memorist.bench.peers.known import PREFIX
 from memorist.bench.peers.system import open_peer
-from memorist.bench.readers import READERS, Reader, Reading, check_reader, reader_named
+from memorist.bench.readers import READERS, NoReader, Reader, Reading, check_reader, reader_named
 from memorist.bench.records import Adding, Journal, Record, Setting
 from memorist.bench.rows import ALL, FAILED, Row, added_rows, rows_of
 from memorist.bench.suite import Corpus, Dataset, Outcome, Source, Suite, Task
@@ -35,6 +35,9 @@ from memorist.results import Hits
 
 CHUNK = 25
 """Questions that a worker takes at a time."""
+
+FEW = 400
+"""Questions that take milliseconds each, up to which it is faster to ask them here than to start workers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,9 +203,15 @@ def ask(
     open_asker = partial(Asker, make, suite.score, first.reader, plan.judge, plan.embedder)
     chunk = CHUNK if first.reader in READERS and plan.judge is None else 1  # a model's words are on disk at once
     with task_of(progress, f"{suite.name}: {first.system} answers", len(jobs)) as bar:
-        for records in spread(open_asker, parts_of_jobs(dataset.corpora, jobs, chunk), plan.workers):
+        workers = 1 if len(jobs) <= FEW and quick(first.reader, dataset.tasks) else plan.workers
+        for records in spread(open_asker, parts_of_jobs(dataset.corpora, jobs, chunk), workers):
             journal.add(records)
             progress.advance(bar, len(records))
+
+
+def quick(reader: str, tasks: Sequence[Task]) -> bool:
+    """Whether what is returned is an answer as good as it is, without reading."""
+    return reader == NoReader.name or all(task.kind in ("label", "rank") for task in tasks)
 
 
 @contextmanager
