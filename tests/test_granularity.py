@@ -10,6 +10,7 @@ import pytest
 
 from memorist import Memory
 from memorist.errors import InputError, ModelUnreachable
+from memorist.models.embedder import Identity
 from memorist.models.wordpiece import count_tokens
 from memorist.organise.association import EACH, FIRST, GRANULARITIES, Sittings, upper_group
 from memorist.organise.digest import SUMMARY_TOKENS, digest_of
@@ -327,6 +328,34 @@ def test_a_language_model_writes_digests_when_asked_and_only_of_what_changed(tmp
         assert len(model.requests) == 3
         assert ana.search("boats")[0].why["summary"] > 0
         assert memory.verify().ok
+
+
+def test_digests_are_written_again_without_asking_the_model_again(tmp_path):
+    class Other(HashEmbedder):
+        identity = Identity("other", HashEmbedder().identity.dimension, "1" * 64)
+
+    def digests(ana):
+        cubes = [cube for cube in ana.list(origin="granularity") if cube.meta["granularity"] in ("summary", "keywords")]
+        return sorted(cube.text for cube in cubes)
+
+    model = ScriptedModel(*(f'{{"summary": "Sitting {n}.", "keywords": ["word {n}"]}}' for n in range(9)))
+    with Memory.open(tmp_path / "m.db", embedder=HashEmbedder(), recipe="memgas", model=model) as memory:
+        ana = memory.scope(user="ana")
+        ana.add([message for session in (0, 1, 2) for message in SESSIONS[session]])
+        assert ana.summarise() is None
+        asked, written = len(model.requests), digests(ana)
+        assert asked == 3
+        assert [one.purpose for one in ana.costs()] == ["summaries"]
+        memory.reembed(Other())
+        ana.search("kayak")
+        assert digests(ana) != written, "the lexical ones stand until the model's are put back"
+        assert ana.summarise() is None
+        assert digests(ana) == written
+        assert len(model.requests) == asked
+        first = ana.list(limit=1)[0]
+        ana.erase(first.id)
+        assert ana.summarise() is None
+        assert len(model.requests) == asked + 1, "of what was erased from, the reply is gone, too"
 
 
 def test_a_model_that_fails_leaves_the_lexical_digests(tmp_path):

@@ -1,8 +1,10 @@
 """Notes that link and evolve: at once, by handles that cannot miss, with history, undo, and bad replies."""
 
 import json
+import os
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -221,3 +223,19 @@ def test_the_time_for_a_note_does_not_grow_with_the_box(opened):
     run = ana.organise()
     assert (run.done, len(model.requests)) == (25, 400)
     assert replace(run.usage, seconds=0, prompt_tokens=0, reply_tokens=0).calls == 400
+
+
+LOCOMO = Path(os.environ.get("MEMORIST_DATA", Path(__file__).parents[2] / "shared" / "data")) / "locomo" / "locomo.json"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not LOCOMO.exists(), reason=f"{LOCOMO} is not here")
+def test_what_is_said_about_a_turn_helps_to_find_it_by_five_points_on_locomo():
+    from rich.console import Console
+
+    from memorist.bench.notes import RANKS, run
+    from memorist.bench.told import Outputs
+
+    rows = {(row.index, row.rank): row.recall for row in run([LOCOMO], Outputs(), Console(quiet=True)) if row.n > 300}
+    for rank in RANKS:
+        assert rows["content + context", rank] - rows["content", rank] >= 0.05

@@ -182,6 +182,15 @@ def test_the_same_request_again_writes_once(server, acme):
 def test_an_update_of_what_was_changed_meanwhile_is_refused(acme):
     id = add(acme, "the gate is green", "etag")
     tag = acme.get(f"/v1/memories/{id}", params={"user": "etag"}).headers["etag"]
+    assert search(acme, "gate", "etag") == ["the gate is green"]
+    seen = acme.get(f"/v1/memories/{id}", params={"user": "etag"})
+    for _ in range(60):
+        if seen.json()["recalls"]:
+            break
+        time.sleep(0.2)  # recalls are counted some time after
+        seen = acme.get(f"/v1/memories/{id}", params={"user": "etag"})
+    assert seen.json()["recalls"] == 1
+    assert seen.headers["etag"] == tag
     first = acme.patch(
         f"/v1/memories/{id}", json={"user": "etag", "text": "the gate is red"}, headers={"If-Match": tag}
     )

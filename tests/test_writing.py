@@ -384,6 +384,8 @@ def line(**changed):
         ([line(messages=[])], []),
         ([line(messages=["t9", "t1"])], ["Ana grows figs."]),
         ([line(value="diamonds", text="Ana grows diamonds.")], []),
+        ([line(value="Ana's home", relation="lives in")], []),
+        ([line(value="Ana", relation="grower")], ["Ana grows figs."]),
         ([line(text="")], []),
         ([line(since="yesterday", until="never")], ["Ana grows figs."]),
         ([line(until="0000-99-99")], ["Ana grows figs."]),
@@ -395,7 +397,7 @@ def line(**changed):
 )
 def test_of_a_reply_only_what_can_be_is_taken(opened, lines, texts):
     ana = opened(ScriptedModel(json.dumps({"facts": lines}))).scope(user="ana")
-    (id,) = add(ana, "figs grow here")
+    id = ana.add(Observation("figs grow here", speaker="Ana"), at="2024-01-01").ids[0]
     assert ana.organise().done == 1
     assert [cube.text for cube in ana.list(origin="facts")] == texts
     assert all(cube.episodes == (id,) for cube in ana.list(origin="facts"))

@@ -264,7 +264,9 @@ class Memory:
         self._writing.enqueue(scope)
         return catch_up(self._store, organisers, self._around(scope, embedder), self._clock, organised)
 
-    def _around(self, scope: Scope, embedder: Embedder, model: ChatModel | None = None) -> Around:
+    def _around(
+        self, scope: Scope, embedder: Embedder, model: Callable[[Sequence[int]], ChatModel] | None = None
+    ) -> Around:
         """What organisers may use on behalf of an owner."""
         return Around(scope, embedder, model, partial(self._views.of, scope), partial(self._store.extracted, scope))
 

@@ -18,6 +18,7 @@ from memorist.organise.notes import NOTES, NoteWriter
 from memorist.organise.preferences import Preferences
 from memorist.organise.protocol import OwnVectors, RecipeOrganiser, Writer
 from memorist.organise.stated import Stated
+from memorist.organise.summaries import SUMMARIES
 from memorist.organise.typed_writer import TYPED, ConceptWriter
 from memorist.recall.associate import Associate
 from memorist.recall.candidates import dated, dense, dense_seeds, lexical, lexical_seeds, neighbours
@@ -171,6 +172,7 @@ def recipe_named(name: str) -> Recipe:
 
 
 def derived_anew() -> list[str]:
-    """Origins whose cubes are derived again when the embedder changes: their vectors are not those of their texts."""
+    """Organisers that begin again when the embedder changes: the vectors of their cubes are not those of the texts, or
+    what they write stands in such cubes."""
     makers = {make for recipe in RECIPES.values() for make in recipe.organisers}
-    return sorted(organiser.name for make in makers if isinstance(organiser := make(), OwnVectors))
+    return sorted([SUMMARIES, *(organiser.name for make in makers if isinstance(organiser := make(), OwnVectors))])

@@ -59,7 +59,7 @@ from memorist.organise.general import Crowd, General
 from memorist.organise.granularity import Granularity
 from memorist.organise.preferences import NAME as PREFERENCES
 from memorist.organise.preferences import Preferences, Tastes
-from memorist.organise.summaries import Summaries
+from memorist.organise.summaries import SUMMARIES, Summaries
 from memorist.recall.hint import Hint, hint
 from memorist.recall.neighbourhood import Neighbourhood
 from memorist.recall.prefer import Prefer, preference
@@ -316,11 +316,15 @@ class ScopedMemory:
 
     def summarise(self) -> str | None:
         """Have the language model write summaries and keywords of what was said since the last time, for a recipe that
-        uses them (memgas). Returns why it could not go on, if so; it goes on there the next time. Raises InputError."""
+        uses them (memgas). Returns why it could not go on, if so; it goes on there the next time. Raises InputError.
+
+        Replies are logged, so that writing them again (with another embedder, say) asks nothing.
+        """
         memory = self._memory
         if memory._model is None or not any(isinstance(one, Granularity) for one in memory._recipe_organisers):
             raise InputError('summaries need a model and a recipe: Memory.open(…, recipe="memgas", model="…")')
-        around = memory._around(self.scope, memory._embedder, memory._model)
+        logged = partial(Logged, memory._model, memory._store, self.scope, SUMMARIES, clock=memory._clock)
+        around = memory._around(self.scope, memory._embedder, logged)
         return memory.settle(self.scope) or catch_up(memory._store, (Summaries(),), around, memory._clock)
 
     def recommend(

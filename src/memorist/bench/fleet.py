@@ -65,13 +65,13 @@ class Process:
 
 
 class Server(Process):
-    """`memorist serve` on a port of this machine."""
+    """`memorist serve` on a port of this machine, with more of its options."""
 
-    def __init__(self, store: str) -> None:
+    def __init__(self, store: str, *options: str) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = int(free.getsockname()[1])
-        super().__init__([sys.executable, "-c", SERVING, "serve", "--store", store, "--port", str(self.port)])
+        super().__init__([sys.executable, "-c", SERVING, "serve", "--store", store, "--port", str(self.port), *options])
 
     def wait(self) -> None:
         """Return when it answers. Raises TimeoutError when it does not."""

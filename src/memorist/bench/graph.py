@@ -257,7 +257,7 @@ def walks(folder: Path, graph: FactGraph, igraph: Path | None) -> list[Row]:
     ours, theirs, agreement = [], [], []
     for seeds, mass in asked:
         begin = time.perf_counter()
-        rank = pagerank(parts, degree, seeds, mass)
+        walk = pagerank(parts, degree, seeds, mass)
         middle = time.perf_counter()
         reset = np.zeros(count)
         reset[seeds] = mass / mass.sum()
@@ -267,7 +267,7 @@ def walks(folder: Path, graph: FactGraph, igraph: Path | None) -> list[Row]:
         end = time.perf_counter()
         ours.append(1000 * (middle - begin))
         theirs.append(1000 * (end - middle))
-        places = graph.ledger.episodes[:count] >= 0
+        places, rank = graph.ledger.episodes[:count] >= 0, walk.at(np.arange(count))
         best = [set(np.argsort(-np.where(places, one, -1), kind="stable")[:TOP].tolist()) for one in (rank, exact)]
         agreement.append(len(best[0] & best[1]) / TOP)
     rows = [

@@ -24,6 +24,7 @@ from memorist.cli import (
     schedule,
     serve,
     service,
+    soak,
     speed,
     store,
     write,
@@ -94,6 +95,7 @@ bench.bench.command(peers.peers)
 bench.bench.command(speed.speed)
 bench.bench.command(writers.writers)
 bench.bench.command(service.service)
+bench.bench.command(soak.soak)
 
 for measuring in apart.COMMANDS:
     bench.bench.command(measuring)

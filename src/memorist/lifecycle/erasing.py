@@ -73,6 +73,13 @@ def certificate(
     return {**document, "sha256": digest(document)}
 
 
+def told_to_others(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A certificate for who need not know where the store's backups lie: their names alone."""
+    names = {kind: [Path(path).name for path in paths] for kind, paths in document["backups"].items()}
+    told = {**document, "backups": names}
+    return {**told, "sha256": digest(told)}
+
+
 def digest(document: Mapping[str, Any]) -> str:
     """The hash of a certificate without the one that stands in it."""
     return hashlib.sha256(canonical({name: one for name, one in document.items() if name != "sha256"})).hexdigest()

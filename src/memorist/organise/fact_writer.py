@@ -144,8 +144,7 @@ def statement_of(line: Line, turns: Sequence[Turn], by: str) -> Statement | None
     subject, relation, value = (clean(part, LONGEST_PART) for part in (line.subject, line.relation, line.value))
     if subject.lower().removeprefix("the ") in FIRST_PERSON:
         subject = turns[0].speaker or "the user"
-    said = {stem for turn in turns for stem in stems(f"{turn.speaker or ''} {turn.text}")}
-    if not (text and subject and relation and value) or said.isdisjoint(stems(value) or [""]):
+    if not (text and subject and relation and value) or not stands_in(value, turns):
         return None
     first = turns[0]
     start = day_of(line.since) or max(turn.valid_from for turn in turns)
@@ -168,6 +167,14 @@ def statement_of(line: Line, turns: Sequence[Turn], by: str) -> Statement | None
         agent=first.agent,
         claimed=line.single,
     )
+
+
+def stands_in(value: str, turns: Sequence[Turn]) -> bool:
+    """Whether messages say something of a value; who speaks is no evidence of it, unless that is all it names."""
+    names = {stem for turn in turns for stem in stems(turn.speaker or "")}
+    said = {stem for turn in turns for stem in stems(turn.text)}
+    words = set(stems(value))
+    return not said.isdisjoint(words - names) if words - names else bool(words)
 
 
 def day_of(text: str) -> datetime | None:

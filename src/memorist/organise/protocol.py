@@ -48,7 +48,9 @@ class Around:
 
     scope: Scope
     embedder: Embedder
-    model: ChatModel | None
+    model: Callable[[Sequence[int]], ChatModel] | None
+    """`model(rows)`: the memory's language model, its replies logged as resting on these rows; None where none may be
+    asked."""
     view: Viewing
     """`view(origin, make)`: the owner's derived cubes of an origin as a `View`, current."""
     extracted: Callable[[Sequence[int], Sequence[str]], Mapping[int, Extracted]]

@@ -1,12 +1,13 @@
 """Summaries and keywords of sittings by a language model, in the place of the lexical ones.
 
 No add waits for it: `Granularity` has written a digest of its own before. When a sitting changes, it does so again, and
-this organiser, whose mark is behind then, puts the model's in its place the next time it runs.
+this organiser, whose mark is behind then, puts the model's in its place the next time it runs. Replies are logged: what
+was once written of the same turns is not asked for again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from memorist.errors import ModelMissing
@@ -19,6 +20,7 @@ from memorist.organise.protocol import Around
 from memorist.store.protocol import Derived, Organised, Stretch, Turn
 from memorist.text import shown
 
+SUMMARIES = "summaries"
 REPLY_TOKENS = 500
 LONGEST_WORD, LONGEST_SUMMARY = 60, 2_000
 """In characters; what is longer is cut."""
@@ -35,7 +37,7 @@ class Written:
 class Summaries:
     """The organiser of digests by a language model."""
 
-    name = "summaries"
+    name = SUMMARIES
     reach = WHOLE
     batch = 64
 
@@ -46,12 +48,16 @@ class Summaries:
         return Organised(tuple(self._cubes(stretches, changed, around, around.model)))
 
     def _cubes(
-        self, stretches: Sequence[Stretch], changed: frozenset[int], around: Around, model: ChatModel
+        self,
+        stretches: Sequence[Stretch],
+        changed: frozenset[int],
+        around: Around,
+        model: Callable[[Sequence[int]], ChatModel],
     ) -> Iterator[Derived]:
         for stretch in stretches:
             for turns in parted(stretch.turns):
                 if not changed.isdisjoint(turn.row for turn in turns):
-                    sitting = Sitting(turns, written(turns, model))
+                    sitting = Sitting(turns, written(turns, model([turn.row for turn in turns])))
                     texts = [dated(sitting, text) for text in texts_of(sitting.digest)]
                     summary, keywords = around.embedder.embed(texts)
                     yield from digest_cubes(sitting, summary, keywords)

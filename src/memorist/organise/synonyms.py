@@ -7,20 +7,31 @@ alone, never on what else is known or on the order: so the graph is the same how
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 from memorist.organise.fact_cube import SYNONYM, Codes, FactCubes, Keys, Synonyms
+from memorist.store.bits import sign_words
 from memorist.store.index import grown
 from memorist.store.keys import key_of
 from memorist.store.protocol import Halves, Kept
+from memorist.store.search import distinct
+
+Signs = npt.NDArray[np.uint64]
+Slots = npt.NDArray[np.int64]
 
 NEAR = 0.8
 """The least cosine of synonyms."""
+
+DEVIATIONS = 5
+"""Signs in which two vectors at NEAR may differ more than is expected, in standard deviations, before their cosine is
+not even looked at. Of MuSiQue's 7,129 pairs of synonyms none is lost."""
 
 LEAST_LETTERS = 3
 """Shorter phrases have no synonyms: a letter or two mean too many things."""
@@ -57,6 +68,17 @@ def codes_of(phrases: Sequence[str], vectors: Halves) -> Codes:
     return np.asarray(codes * np.uint32(2_654_435_761) ^ np.array(numbers, np.uint32)[:, None], np.uint32)
 
 
+def most_apart(dimension: int) -> int:
+    """In how many signs synonyms differ at most; each differs as likely as the angle is part of a half turn."""
+    share = math.acos(NEAR) / math.pi
+    return int(dimension * share + DEVIATIONS * math.sqrt(dimension * share * (1 - share)))
+
+
+def signs_of(vectors: Halves) -> Signs:
+    """uint64 [vectors, words]: which values are positive."""
+    return np.ascontiguousarray(sign_words(vectors.view(np.int16)).T)
+
+
 class Level:
     """Codes of some slots, sorted by code in each table."""
 
@@ -83,6 +105,33 @@ class Level:
         return np.concatenate(others).astype(np.int64), np.concatenate(slots).astype(np.int64)
 
 
+@dataclass(frozen=True, slots=True)
+class Some:
+    """Phrases in columns."""
+
+    keys: Keys
+    vectors: Halves
+    signs: Signs
+
+
+def compared(ones: Some, others: Some, places: Slots, slots: Slots) -> Synonyms:
+    """Pairs of places in both whose cosine is enough. The signs tell of most that it is not, at a tenth of the cost."""
+    pairs = distinct(places * np.int64(1 << 32) + slots)
+    places, slots = pairs >> 32, pairs & 0xFFFFFFFF
+    differing = np.bitwise_count(ones.signs[places] ^ others.signs[slots]).sum(1, dtype=np.int32)
+    keep = (differing <= most_apart(ones.vectors.shape[1])) & (ones.keys[places] != others.keys[slots])
+    places, slots = places[keep], slots[keep]
+    cosines = np.empty(len(places), np.float32)
+    for start in range(0, len(places), 8_192):
+        part = slice(start, start + 8_192)
+        one, other = ones.vectors[places[part]].astype(np.float64), others.vectors[slots[part]].astype(np.float64)
+        cosines[part] = np.einsum("ij,ij->i", one, other)
+    near = np.flatnonzero(cosines >= np.float32(NEAR))
+    found = np.empty(len(near), SYNONYM)
+    found["phrase"], found["other"], found["cosine"] = places[near], others.keys[slots[near]], cosines[near]
+    return found
+
+
 class PhraseIndex:
     """The phrases that an owner's graph knows, to look up and to find synonyms among. See `View`."""
 
@@ -93,6 +142,7 @@ class PhraseIndex:
         self._keys = np.empty(0, np.uint64)
         self._vectors = np.empty((0, 0), np.float16)
         self._codes = np.empty((0, TABLES), np.uint32)
+        self._signs = np.empty((0, 0), np.uint64)
         self._mentions = np.empty(0, np.int32)
 
     def take(self, kept: Sequence[Kept]) -> PhraseIndex:
@@ -124,32 +174,18 @@ class PhraseIndex:
             return np.empty(0, SYNONYM)
         own = Level(np.ascontiguousarray(codes.T), np.tile(np.arange(len(phrases), dtype=np.int32), (TABLES, 1)))
         keys = np.array([key_of(phrase) for phrase in phrases], np.uint64)
-        found = [self._compared(own, vectors, keys, level, self._vectors, self._keys) for level in self._levels]
-        found.append(self._compared(own, vectors, keys, own, vectors, keys))
+        some = Some(keys, vectors, signs_of(vectors))
+        every = Some(self._keys, self._vectors, self._signs)
+        found = [compared(some, every, *self._there(*level.pairs(own))) for level in self._levels]
+        found.append(compared(some, some, *own.pairs(own)))
         pairs = np.concatenate(found)
         pairs = pairs[np.array([len(phrase.replace(" ", "")) >= LEAST_LETTERS for phrase in phrases])[pairs["phrase"]]]
         return np.unique(pairs)
 
-    def _compared(
-        self, own: Level, vectors: Halves, keys: Keys, level: Level, others: Halves, other_keys: Keys
-    ) -> Synonyms:
-        """Candidates of one level whose cosine is enough."""
-        places, slots = level.pairs(own)
-        pairs = np.unique(places * np.int64(1 << 32) + slots)
-        places, slots = pairs >> 32, pairs & 0xFFFFFFFF
-        keep = keys[places] != other_keys[slots]
-        if others is self._vectors:
-            keep &= self._mentions[slots] > 0
-        places, slots = places[keep], slots[keep]
-        cosines = np.empty(len(places), np.float32)
-        for start in range(0, len(places), 8_192):
-            part = slice(start, start + 8_192)
-            one, other = vectors[places[part]].astype(np.float64), others[slots[part]].astype(np.float64)
-            cosines[part] = np.einsum("ij,ij->i", one, other)
-        near = np.flatnonzero(cosines >= np.float32(NEAR))
-        pairs = np.empty(len(near), SYNONYM)
-        pairs["phrase"], pairs["other"], pairs["cosine"] = places[near], other_keys[slots[near]], cosines[near]
-        return pairs
+    def _there(self, places: Slots, slots: Slots) -> tuple[Slots, Slots]:
+        """The pairs whose slot is that of a phrase which some cube holds."""
+        held = self._mentions[slots] > 0
+        return places[held], slots[held]
 
     def _enter(self, cubes: FactCubes) -> None:
         """Count the cubes' phrases, and take in those that were never seen."""
@@ -163,6 +199,7 @@ class PhraseIndex:
         added, codes = slice(size, len(self._slots)), cubes.codes[first[new]]
         self._keys[added], self._codes[added] = keys[new], codes
         self._vectors[added] = cubes.phrase_vectors(first[new])
+        self._signs[added] = signs_of(self._vectors[added])
         if len(new):
             self._push(codes, slots[new].astype(np.int32))
         every = slots[inverse]
@@ -178,8 +215,10 @@ class PhraseIndex:
         room = size + size // 4
         if not self._vectors.shape[1]:
             self._vectors = np.empty((0, dimension), np.float16)
+            self._signs = np.empty((0, -(-dimension // 64)), np.uint64)
         self._keys, self._mentions = grown(self._keys, room), grown(self._mentions, room)
         self._vectors, self._codes = grown(self._vectors, room), grown(self._codes, room)
+        self._signs = grown(self._signs, room)
 
     def _push(self, codes: Codes, slots: npt.NDArray[np.int32]) -> None:
         """Add a level, and join those that are of like size."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Literal
 
 import numpy as np
@@ -15,8 +15,9 @@ import numpy.typing as npt
 from memorist.errors import ModelError, ModelMissing
 from memorist.organise.fact_cube import ORIGIN
 from memorist.organise.synonyms import PhraseIndex
+from memorist.recall.aside import Aside
 from memorist.recall.fact_graph import FactGraph
-from memorist.recall.pagerank import FOLLOW, Nodes, Reals, pagerank
+from memorist.recall.pagerank import FOLLOW, Nodes, Reals, Walk, pagerank
 from memorist.recall.pool import Pool, Query
 from memorist.recall.recognise import recognised
 from memorist.recall.score import covered, fused, scaled
@@ -85,13 +86,19 @@ class Associate:
 
     def __call__(self, query: Query, pool: Pool, searcher: Searcher) -> Pool:
         """Score passages by where the walk ends; without a fact to start from, by their own score."""
+        query.embed_ahead()
         graph = query.view(ORIGIN, FactGraph)
         near = max(NEAR, query.limits.wanted)
-        rows = distinct(np.concatenate([pool.rows, searcher.dense(query.vector, near)]))
+        rows = pool.rows
+        cover = Covering.nothing()
         if self.words:
-            rows = distinct(np.concatenate([rows, searcher.lexical(query.terms, near)]))
+            rows = np.concatenate([rows, searcher.lexical(query.terms, near)])
+            cover = covering(query, graph, searcher)
+        facts = Aside(partial(near_facts, graph, query.vector))
+        rows = distinct(np.concatenate([rows, searcher.dense(query.vector, near)]))
         candidates = self.judged(query, searcher, rows)
-        found, doubt = self.recognised(query, graph, facts_for(query, graph, searcher, self.facts, self.words))
+        found = best_facts(query, graph, searcher, (facts.result(), cover), self.facts)
+        found, doubt = self.recognised(query, graph, found)
         seeds, mass = self.seeds(query, graph, found)
         if not len(seeds) or not len(rows):
             return candidates
@@ -100,9 +107,8 @@ class Associate:
         inside = (nodes >= 0) & (own > 0)
         rank = self.walk(graph, np.concatenate([seeds, nodes[inside]]), np.concatenate([mass, own[inside]]))
         every = distinct(np.concatenate([rows, self.reached(graph, rank, searcher, near)]))
-        walked = np.zeros(len(every), np.float32)
         nodes = graph.passages(every)
-        walked[nodes >= 0] = rank[nodes[nodes >= 0]]
+        walked = np.where(nodes >= 0, rank.at(nodes), 0).astype(np.float32)
         alone = nodes < 0  # without a fact, and so without edges: a walk that starts there starts anew
         started = own[np.searchsorted(rows, every[alone])] / (mass.sum() + own[inside].sum())
         walked[alone] = (1 - self.follow) * started
@@ -112,8 +118,8 @@ class Associate:
             notes["recognised"] = dict.fromkeys(every.tolist(), doubt)
         return replace(judged, columns={**judged.columns, "graph": walked, "score": walked}, notes=notes)
 
-    def walk(self, graph: FactGraph, seeds: Nodes, mass: Reals) -> Reals:
-        """Where the walk is, by node."""
+    def walk(self, graph: FactGraph, seeds: Nodes, mass: Reals) -> Walk:
+        """Where the walk is."""
         if self.synonyms:
             parts, degree = (*graph.said, *graph.alike), graph.said_degree + graph.alike_degree
         else:
@@ -167,52 +173,77 @@ class Associate:
         columns = {"cosine": features.cosine, "lexical": lexical, "score": fused(features.cosine, lexical)}
         return Pool(rows, columns, features)
 
-    def reached(self, graph: FactGraph, rank: Reals, searcher: Searcher, limit: int) -> Rows:
+    def reached(self, graph: FactGraph, rank: Walk, searcher: Searcher, limit: int) -> Rows:
         """The passages of the searcher's view where the walk is most often."""
-        nodes = np.flatnonzero((rank > 0) & (graph.ledger.episodes[: len(rank)] >= 0))
-        nodes = best(nodes, rank[nodes].astype(np.float32), MORE * limit)
+        inside = np.flatnonzero((rank.shares > 0) & (graph.ledger.episodes[rank.nodes] >= 0))
+        nodes = best(rank.nodes[inside], rank.shares[inside].astype(np.float32), MORE * limit)
         rows = searcher.allowed(np.asarray(graph.ledger.episodes[nodes], np.int64))
         return rows[:limit]
 
 
-def facts_for(query: Query, graph: FactGraph, searcher: Searcher, count: int, words: bool) -> Found:
-    """The `count` best facts by meaning (and words) that passages of the searcher's view say, each once."""
-    ledger, alive = graph.ledger, graph.alive
-    if not alive.any():
-        return Found(np.empty(0, np.int64), np.empty(0, np.float32), np.empty(0, np.float32))
-    if len(alive) <= ENOUGH:
-        places = np.flatnonzero(alive)
-    else:
-        places = promising(ledger.words[:, : len(alive)], alive, query.vector, NEAR, FACT_SHARES)
-        places = best(places, times(ledger.vectors[places], query.vector), NEAR)
-    if words:
-        worded, cover = fact_coverage(query, graph, searcher)
-        places = distinct(np.concatenate([places, best(worded, cover[worded], NEAR)]))
-    places = places[np.isin(ledger.rows[places], searcher.allowed(distinct(ledger.rows[places])))]
-    cosines = times(ledger.vectors[places], query.vector)
-    scores = fused(cosines, cover[places]) if words else cosines
-    order = np.argsort(-scores, kind="stable")
-    _, first = np.unique(ledger.keys[places[order]], return_index=True)
-    chosen = order[np.sort(first)][:count]
-    return Found(places[chosen].astype(np.int64), scores[chosen], cosines[chosen])
+@dataclass(frozen=True, slots=True)
+class Covering:
+    """Facts that hold a word of the question: places, rising, and the share of its information that each covers."""
+
+    places: Nodes
+    shares: Floats
+
+    @classmethod
+    def nothing(cls) -> Covering:
+        """What no fact covers."""
+        return cls(np.empty(0, np.int64), np.empty(0, np.float32))
+
+    def at(self, places: Nodes) -> Floats:
+        """float32 [places]: what some facts cover; most that are not here cover nothing."""
+        if not len(self.places):
+            return np.zeros(len(places), np.float32)
+        found = np.minimum(np.searchsorted(self.places, places), len(self.places) - 1)
+        return np.where(self.places[found] == places, self.shares[found], np.float32(0))
 
 
-def fact_coverage(query: Query, graph: FactGraph, searcher: Searcher) -> tuple[Nodes, Floats]:
-    """The places of facts that hold a word of the question, rising; and float32 [all facts]: the share of its
-    information that a fact's words cover. Only what holds a word is touched."""
+def covering(query: Query, graph: FactGraph, searcher: Searcher) -> Covering:
+    """What facts cover of the question. Only those that hold a word are touched."""
     ledger, size = graph.ledger, len(graph.alive)
     nothing = searcher.features(np.empty(0, np.int64), query.terms, None)
     weights = idf(nothing.documents, nothing.frequency)
     weights = weights / np.float32(max(float(weights.sum()), 1e-9))
-    covered = np.zeros(size, np.float32)
-    held = [np.empty(0, np.int64)]
+    held, gained = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
     for term, weight in zip(query.terms, weights):
         places, counts = ledger.postings.of(term)
         known = (places < size) & graph.alive[np.minimum(places, size - 1)]
-        counts, places = counts[known], places[known]
-        covered[places] += weight * saturation(counts, ledger.lengths[places], ledger.mean_length)
+        places, counts = places[known], counts[known]
         held.append(places)
-    return distinct(np.concatenate(held)), covered
+        gained.append(weight * saturation(counts, ledger.lengths[places], ledger.mean_length))
+    every, gains = np.concatenate(held), np.concatenate(gained)
+    places = distinct(every)
+    shares = np.bincount(np.searchsorted(places, every), weights=gains, minlength=len(places))
+    return Covering(places, shares.astype(np.float32))
+
+
+def near_facts(graph: FactGraph, vector: Floats) -> Nodes:
+    """The places of the NEAR facts that are nearest to a vector; of few facts, those of all."""
+    ledger, alive = graph.ledger, graph.alive
+    if len(alive) <= ENOUGH:
+        return np.flatnonzero(alive)
+    places = promising(ledger.words[:, : len(alive)], alive, vector, NEAR, FACT_SHARES)
+    return best(places, times(ledger.vectors[places], vector), NEAR)
+
+
+def best_facts(
+    query: Query, graph: FactGraph, searcher: Searcher, candidates: tuple[Nodes, Covering], count: int
+) -> Found:
+    """The `count` best facts by meaning and words that passages of the searcher's view say, each once."""
+    ledger, (near, cover) = graph.ledger, candidates
+    places = distinct(np.concatenate([near, best(cover.places, cover.shares, NEAR)]))
+    places = places[np.isin(ledger.rows[places], searcher.allowed(distinct(ledger.rows[places])))]
+    if not len(places):
+        return Found(places, np.empty(0, np.float32), np.empty(0, np.float32))
+    cosines = times(ledger.vectors[places], query.vector)
+    scores = fused(cosines, cover.at(places))
+    order = np.argsort(-scores, kind="stable")
+    _, first = np.unique(ledger.keys[places[order]], return_index=True)
+    chosen = order[np.sort(first)][:count]
+    return Found(places[chosen].astype(np.int64), scores[chosen], cosines[chosen])
 
 
 class Paths(Mapping[int, str]):
@@ -237,24 +268,32 @@ class Paths(Mapping[int, str]):
 
     def _tell(self, row: int) -> Iterator[str]:
         """Each fact with the phrase by which it reaches the passage, or with a step, whose end stands in it."""
-        node = int(self._graph.passages(np.array([row]))[0])
+        node = self._graph.passage(row)
         if node < 0:
             return
         names = self._graph.ledger.names
         inside = self._graph.joined_to(node, self._graph.said)
+        within = set(inside.tolist())
+        steps: dict[int, tuple[int, str] | None] = {}
         for fact, start in zip(self.facts, self._starts):
-            direct = next((end for end in start if has(inside, end)), None)
+            direct = next((end for end in start if end in within), None)
             if direct is not None:
                 yield f"{fact} (by {names[direct]})"
-            elif (step := self._step(start, inside)) is not None:
-                yield f"{fact} (by {names[step[0]]} {step[2]} {names[step[1]]})"
+                continue
+            for end in start:
+                if end not in steps:
+                    steps[end] = self._step(end, inside)
+                if (step := steps[end]) is not None:
+                    yield f"{fact} (by {names[end]} {step[1]} {names[step[0]]})"
+                    break
 
-    def _step(self, start: list[int], inside: Nodes) -> tuple[int, int, str] | None:
-        """A step (from, to, sign) from one of the phrases to one of those inside, if there is one."""
-        for end in start:
-            for sign, reached in zip("→~", self._reached[end]):
-                if len(reached) and len(common := inside[reached[places_in(reached, inside)] == inside]):
-                    return end, int(common[0]), sign
+    def _step(self, start: int, inside: Nodes) -> tuple[int, str] | None:
+        """A step (to, sign) from a phrase to one of those inside, if there is one."""
+        for sign, reached in zip("→~", self._reached[start]):
+            if len(reached):
+                found = inside[reached[np.minimum(np.searchsorted(reached, inside), len(reached) - 1)] == inside]
+                if len(found):
+                    return int(found[0]), sign
         return None
 
     @cached_property
@@ -283,13 +322,3 @@ def lines_of(query: Query, graph: FactGraph, places: Nodes) -> list[str]:
     lines = [cubes[row].text.splitlines() if row in cubes else [] for row in rows]
     orders = ledger.orders[places].tolist()
     return [line[order] if order < len(line) else "a fact that is gone" for line, order in zip(lines, orders)]
-
-
-def places_in(rising: Nodes, nodes: Nodes) -> Nodes:
-    """Where each node would stand among some, of which there is at least one."""
-    return np.minimum(np.searchsorted(rising, nodes), len(rising) - 1)
-
-
-def has(rising: Nodes, node: int) -> bool:
-    """Whether a node is among some."""
-    return bool(len(rising)) and int(rising[places_in(rising, np.array([node]))[0]]) == node

@@ -232,6 +232,8 @@ class FactGraph:
 
     def joined_to(self, node: int, parts: Parts) -> Nodes:
         """What a node is joined to by some of the edges, rising."""
+        if len(parts) == 1:  # the usual case: targets rise, and nothing cancels out
+            return parts[0].edges(np.array([node]))[1]
         return summed(parts, np.array([node]), len(self.ledger.names))[1]
 
     def neighbours(self, node: int) -> list[tuple[int, float, str]]:
@@ -246,9 +248,14 @@ class FactGraph:
         """The nodes of episodes by row; -1 for those that are not in the graph."""
         found = np.array([self.ledger.passages.get(row, -1) for row in rows.tolist()], np.int64)
         known = np.flatnonzero((found >= 0) & (found < len(self.mentions)))
-        found[np.setdiff1d(np.arange(len(found)), known)] = -1
-        found[known[self.mentions[found[known]] <= 0]] = -1
-        return found
+        inside = known[self.mentions[found[known]] > 0]
+        nodes = np.full(len(found), -1, np.int64)
+        nodes[inside] = found[inside]
+        return nodes
+
+    def passage(self, row: int) -> int:
+        """The node of an episode; -1 when it is not in the graph."""
+        return int(self.passages(np.array([row]))[0])
 
 
 def summed(parts: Parts, nodes: Nodes, count: int) -> Edges:

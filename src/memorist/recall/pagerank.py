@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from memorist.store.search import distinct
+
 Nodes = npt.NDArray[np.int64]
 Reals = npt.NDArray[np.float64]
 
@@ -63,6 +65,19 @@ class Adjacency:
         return sources, self.targets.astype(np.int64), self.weights.astype(np.float64)
 
 
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """Where a walk is: the nodes that it reaches, rising, and its share of each."""
+
+    nodes: Nodes
+    shares: Reals
+
+    def at(self, nodes: Nodes) -> Reals:
+        """float64 [nodes]: its share of some; 0 where it does not come."""
+        found = np.minimum(np.searchsorted(self.nodes, nodes), len(self.nodes) - 1)
+        return np.where(self.nodes[found] == nodes, self.shares[found], 0.0)
+
+
 def pagerank(
     parts: tuple[Adjacency, ...],
     degree: Reals,
@@ -71,32 +86,29 @@ def pagerank(
     *,
     follow: float = FOLLOW,
     tolerance: float = TOLERANCE,
-) -> Reals:
-    """float64 [nodes]: where a walk is that starts at the seeds in proportion to `mass`; sums to 1.
+) -> Walk:
+    """Where a walk is that starts at the (distinct) seeds in proportion to `mass`; all shares sum to 1.
 
     `degree` [nodes] are the sums of the nodes' weights. A walk at a node without edges starts anew: that scales all
     ranks alike, so it is left out, and the sum is less than 1 then.
     """
-    rank = np.zeros(len(degree))
+    rank = np.zeros(len(degree))  # memory that is not touched is never made
     waiting = np.zeros(len(degree))
     waiting[seeds] = mass / mass.sum()
-    least = tolerance * degree
-    outward = np.divide(follow, degree, out=np.zeros(len(degree)), where=degree > 0)
-    frontier = seeds
+    frontier, visited = seeds, [seeds]
     while len(frontier):
         moving = waiting[frontier]
         waiting[frontier] = 0
         rank[frontier] += (1 - follow) * moving
-        share = outward[frontier] * moving
+        weights = degree[frontier]
+        share = np.divide(follow * moving, weights, out=np.zeros(len(frontier)), where=weights > 0)
         reached = [frontier[:0]]
         for part in parts:
             place, target, weight = part.edges(frontier)
             np.add.at(waiting, target, share[place] * weight)
             reached.append(target)
-        frontier = over(waiting, least, np.concatenate(reached))
-    return np.asarray(rank + waiting, np.float64)  # what waits stands where it is: it is at most the tolerance
-
-
-def over(waiting: Reals, least: Reals, reached: Nodes) -> Nodes:
-    """Which of the reached nodes have more waiting than they may keep."""
-    return np.unique(reached[waiting[reached] > least[reached]])
+        visited += reached
+        every = np.concatenate(reached)
+        frontier = distinct(every[waiting[every] > tolerance * degree[every]])
+    nodes = distinct(np.concatenate(visited))
+    return Walk(nodes, rank[nodes] + waiting[nodes])  # what waits stands where it is: it is at most the tolerance

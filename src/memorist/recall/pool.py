@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Literal, Protocol
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from memorist.cube import Cube
 from memorist.models.chat import ChatModel
 from memorist.models.embedder import Vectors
+from memorist.recall.aside import Aside
 from memorist.store.protocol import Features, Floats, Rows, Searcher, Terms
 from memorist.store.search import distinct
 from memorist.store.terms import query_terms
@@ -49,11 +50,17 @@ class Query:
         self.visible = visible
         """`visible(origin)`: rows of an origin's cubes that may be seen, rising; None is all that hold."""
         self._embed = embed
+        self._ahead: Aside[Floats] | None = None
+
+    def embed_ahead(self) -> None:
+        """Begin to embed the question beside what a stage does without its vector."""
+        if self._ahead is None and "vector" not in self.__dict__:
+            self._ahead = Aside(partial(self.embed, self.text))
 
     @cached_property
     def vector(self) -> Floats:
         """The unit vector of the question."""
-        return self.embed(self.text)
+        return self.embed(self.text) if self._ahead is None else self._ahead.result()
 
     def embed(self, text: str) -> Floats:
         """The unit vector of a text."""

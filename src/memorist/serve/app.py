@@ -14,15 +14,19 @@ from memorist import __version__
 from memorist.memory import Memory
 from memorist.serve import (
     browse,
+    certificates,
     facts,
+    grants,
     health,
     hints,
+    life,
     mem0,
     memories,
     page,
     problems,
     recall,
     reports,
+    schedule,
     streaming,
     whole,
     work,
@@ -79,7 +83,8 @@ def build(
     app.state.measures = Measures()
     app.state.doorman = Doorman(memory, open_without_keys=open_without_keys)
     problems.install(app)
-    for routes in (memories, recall, hints, streaming, browse, facts, work, whole, reports, mem0, health, page):
+    plain = (memories, life, recall, hints, streaming, browse, facts, work, schedule, grants, certificates, whole)
+    for routes in (*plain, reports, mem0, health, page):
         app.include_router(routes.router)
     if door is not None:
         app.state.door = door

@@ -170,8 +170,8 @@ def erased(scoped: ScopedMemory, ids: Sequence[str]) -> shapes.ErasureShape:
 
 
 def etag(cube: Cube) -> str:
-    """A tag that changes with anything a reader sees of a cube."""
-    return f'"{digest(shapes.cube_shape(cube).model_dump_json())}"'
+    """A tag that changes with all that a writer may have changed; being recalled is no change."""
+    return f'"{digest(shapes.cube_shape(cube).model_dump_json(exclude={"recalls", "recalled_at"}))}"'
 
 
 def check_match(cube: Cube, match: str | None) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from memorist.cube import LONGEST_NAME, Cube
+from memorist.lifecycle.erasing import told_to_others
 from memorist.results import Answer, Change, Erasure, Hit, Hits, Receipt
 
 Name = Annotated[str, StringConstraints(max_length=LONGEST_NAME)]
@@ -216,12 +217,16 @@ class HistoryShape(BaseModel):
 
 
 class ErasureShape(BaseModel):
-    """What was destroyed. `remnants` counts erased texts whose bytes were still found: 0 is the proof."""
+    """What was destroyed. `remnants` counts erased texts whose bytes were still found: 0 is the proof.
+
+    `certificate` says so without any of what was erased; /v1/certificates/check tells later whether it holds.
+    """
 
     ids: list[str]
     counts: dict[str, int]
     remnants: int
     backups_left: list[str]
+    certificate: dict[str, Any]
 
 
 class ScopeShape(BaseModel):
@@ -325,5 +330,9 @@ def erasure_shape(erasure: Erasure) -> ErasureShape:
     """An erasure for the wire; of backups only the names, not where they are."""
     left = [path.name for path in erasure.backups_left]
     return ErasureShape(
-        ids=list(erasure.ids), counts=dict(erasure.counts), remnants=erasure.remnants, backups_left=left
+        ids=list(erasure.ids),
+        counts=dict(erasure.counts),
+        remnants=erasure.remnants,
+        backups_left=left,
+        certificate=told_to_others(erasure.certificate),
     )

@@ -46,7 +46,7 @@ def erase_all(asked: ErasingAll, caller: Eraser, memory: Store) -> shapes.Erasur
         raise InputError("confirm is not the name of the user whose memory is to be destroyed")
     ids = scoped.browse.ids()
     if not ids:
-        return shapes.ErasureShape(ids=[], counts={}, remnants=0, backups_left=[])
+        return shapes.ErasureShape(ids=[], counts={}, remnants=0, backups_left=[], certificate={})
     return erased(scoped, ids)
 
 

@@ -142,6 +142,7 @@ def hide_own(db: sqlite3.Connection, anew: Sequence[str], size: Mapping[str, int
     db.executemany(
         "DELETE FROM marks WHERE (owner, organiser) IN (SELECT owner, origin FROM cubes WHERE row = ?)", rows
     )
+    db.execute("DELETE FROM marks WHERE organiser IN (SELECT value FROM json_each(?))", (listed["anew"],))
     db.executemany(f"UPDATE cubes SET state = 'deleted' WHERE row = ? AND {REWRITABLE}", rows)
     db.executemany("UPDATE features SET vector = NULL WHERE row = ?", rows)
 

@@ -122,9 +122,10 @@ class TableStore(Governing, ABC):
                 elif back := snapshots.brought_back(db, owner, draft.id, now, revision):
                     added.append(draft.id)
                     rows.append(back)
-            if added:
+            number = jobs.create(db, owner, kinds, rows) if rows else 0
+            if added:  # at the end, as whoever adds to the log keeps others from it until all is written
                 audit.recorded(db, owner, "add", episodes=len(added), ids=audit.digest_of(added))
-            return added, jobs.create(db, owner, kinds, rows) if rows else 0
+            return added, number
 
     def index(self, job: Job, vectors: Mapping[int, Vectors], organised: Organised, now: datetime) -> bool:
         """Finish an index job: vectors by row, what organisers derived, and the job's end."""

@@ -72,7 +72,7 @@ def run(embedder: Embedder, out: Outputs, console: Console) -> Found:
     cosine = vectors @ vectors.T
     found = measured(names, cosine, embedder.identity.name)
     show(found, console)
-    tell(out, "wordings", [found])
+    tell(out, "wordings", found.levels, embedder=found.embedder, nearest=found.nearest, own_first=found.own_first)
     return found
 
 
