@@ -13,6 +13,7 @@ from starlette.routing import Route
 from memorist import __version__
 from memorist.memory import Memory
 from memorist.serve import (
+    advice,
     browse,
     certificates,
     facts,
@@ -83,8 +84,8 @@ def build(
     app.state.measures = Measures()
     app.state.doorman = Doorman(memory, open_without_keys=open_without_keys)
     problems.install(app)
-    plain = (memories, life, recall, hints, streaming, browse, facts, work, schedule, grants, certificates, whole)
-    for routes in (*plain, reports, mem0, health, page):
+    plain = (memories, life, recall, hints, advice, streaming, browse, facts, work, schedule)
+    for routes in (*plain, grants, certificates, whole, reports, mem0, health, page):
         app.include_router(routes.router)
     if door is not None:
         app.state.door = door
