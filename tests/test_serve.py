@@ -101,6 +101,18 @@ def test_messages_batches_and_pages(acme):
     assert {"user": "pages", "episodes": 7} in acme.get("/v1/scopes").json()["items"]
 
 
+def test_a_batch_that_comes_again_repeats_what_failed(acme):
+    headers = {"Idempotency-Key": "batch-1"}
+    items = [{"content": "once", "user": "again", "session": "s"}, {"user": "again"}]
+    first = acme.post("/v1/memories/batch", json={"items": items}, headers=headers).json()["items"]
+    mended = [items[0], {"content": "mended", "user": "again"}]
+    second = acme.post("/v1/memories/batch", json={"items": mended}, headers=headers).json()["items"]
+    assert ([one["status"] for one in first], [one["status"] for one in second]) == ([201, 422], [201, 201])
+    assert second[0] == first[0]
+    other = acme.post("/v1/memories/batch", json={"items": [mended[1]]}, headers=headers).json()["items"]
+    assert other[0]["status"] == 409
+
+
 PROBLEMS = [
     ("GET", "/v1/memories/ep-none", None, 404, "not-found"),
     ("POST", "/v1/search", {"query": ""}, 422, "input-error"),

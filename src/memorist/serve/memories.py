@@ -39,9 +39,10 @@ def add(asked: shapes.Adding, caller: Writer, memory: Store, key: Once = None) -
 
 
 @router.post("/memories/batch", response_model=shapes.BatchShape, responses=responses())
-def add_batch(asked: shapes.AddingBatch, caller: Writer, memory: Store) -> shapes.BatchShape:
+def add_batch(asked: shapes.AddingBatch, caller: Writer, memory: Store, key: Once = None) -> shapes.BatchShape:
     """Several additions, each with its scope; each succeeds or fails by itself."""
-    return shapes.BatchShape(items=[part(caller, memory, one) for one in asked.items])
+    keys = [None if key is None else f"{key}#{number}" for number in range(len(asked.items))]
+    return shapes.BatchShape(items=[part(caller, memory, one, own) for one, own in zip(asked.items, keys)])
 
 
 @router.get("/memories", response_model=shapes.PageShape, responses=responses(404))
@@ -146,11 +147,12 @@ def added(scoped: ScopedMemory, asked: shapes.Adding, first: datetime) -> shapes
     return shapes.receipt_shape(scoped.add(what, at=said, source=asked.source))
 
 
-def part(caller: Caller, memory: Memory, asked: shapes.Adding) -> shapes.BatchPartShape:
-    """One addition of a batch."""
+def part(caller: Caller, memory: Memory, asked: shapes.Adding, key: str | None) -> shapes.BatchPartShape:
+    """One addition of a batch, with an idempotency key of its own: a batch that comes again repeats what failed."""
     try:
         scoped = caller.scoped(memory, asked.user, asked.agent, asked.session)
-        return shapes.BatchPartShape(status=201, result=added(scoped, asked, memory.now()).model_dump(mode="json"))
+        response = once(memory, caller, key, "add", asked, lambda first: added(scoped, asked, first))
+        return shapes.BatchPartShape(status=201, result=json.loads(bytes(response.body)))
     except (MemoristError, Refused) as error:
         return failed_part(error)
 
