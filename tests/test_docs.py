@@ -77,6 +77,7 @@ def test_published_results_hold_no_questions_and_no_folders():
         assert "records" not in found
         assert not re.search(r"(?:^|\s|=)/\w", str(found["command"])), file
         assert all("/" not in name for name in found["data"])
+        assert not any(re.search(r"\s/\w", reason) for reason in found.get("lacking", {}).values())
 
 
 def test_the_make_targets_exist():

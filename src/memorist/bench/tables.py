@@ -36,6 +36,9 @@ MARK = re.compile(
 )
 RESULTS = Path("docs") / "results"
 
+FOLDER = re.compile(r"(?<=\s)/\S*/(\w+)")
+"""The path of a folder, and its name."""
+
 
 def rewritten(page: Path) -> str:
     """The page with every marked table made anew. Raises InputError for results that are not there."""
@@ -114,6 +117,8 @@ def published(document: Mapping[str, Any]) -> dict[str, object]:
     for folder in paths:
         command = command.replace(f"{folder}/", "")
     kept = {name: value for name, value in document.items() if name != "records"}
+    if "lacking" in kept:
+        kept["lacking"] = {name: FOLDER.sub(r"\1", told) for name, told in document["lacking"].items()}
     words = [Path(word).name if word.startswith("/") else word for word in command.split()]
     return {**kept, "command": " ".join(words), "data": [Path(path).name for path in document["data"]]}
 
