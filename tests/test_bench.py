@@ -445,6 +445,14 @@ def test_the_report_as_a_page(musique, tmp_path):
     assert f"<td>{value:.3f}</td>" in text
 
 
+def test_rows_without_a_total_stand_on_the_page_as_they_are():
+    rows = [{"suite": "answers", "recipe": "default", "metric": "answered", "budget": 0, "category": "foreign"}]
+    text = page(
+        {"suite": "answers", "command": "memorist bench answers", "rows": [{**rows[0], "value": 0.0654, "n": 9}]}
+    )
+    assert "<td>foreign</td><td>0.0654</td><td>9</td>" in text
+
+
 def test_plots():
     drawn = ElementTree.fromstring(lines("quality", "tokens", {"a": [(0, 0.0), (100, 1.0)], "<b>": [(50, 0.5)]}))
     (low, high), (middle,) = ([(float(c.get("cx")), float(c.get("cy"))) for c in some] for some in circles(drawn))

@@ -71,12 +71,23 @@ def test_why_something_is_missing_is_a_table_too(tmp_path):
     assert made.count("| nothing in this run |") == 1
 
 
+def test_how_results_were_made_is_told_by_themselves(tmp_path):
+    found = {"command": "memorist bench speed", "machine": {"cores": 3, "load": [0.5, 1.2]}, "rows": []}
+    (tmp_path / "found.json").write_text(json.dumps(found))
+    page = tmp_path / "page.md"
+    page.write_text("<!-- by command: found.json speed load all -->\n<!-- end -->\n")
+    made = rewritten(page)
+    assert "$ memorist bench speed\n" in made
+    assert "Load of its 3 cores before and after: 0.5 and 1.2." in made
+
+
 def test_published_results_hold_no_questions_and_no_folders():
     for file in (ROOT / "docs" / "results").glob("*.json"):
         found = json.loads(file.read_text(encoding="utf-8"))
         assert "records" not in found
         assert not re.search(r"(?:^|\s|=)/\w", str(found["command"])), file
         assert all("/" not in name for name in found["data"])
+        assert not any(re.search(r"\s/\w", reason) for reason in found.get("lacking", {}).values())
 
 
 def test_the_make_targets_exist():

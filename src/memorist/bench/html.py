@@ -92,7 +92,8 @@ def body(document: Mapping[str, Any]) -> Iterator[str]:
         yield listed("did not run", failed.get(suite, {}))
     if "suites" not in document and "matrices" not in document:
         yield f"<h2>{escape(str(document['suite']))}</h2><p>{escape(str(document.get('about', '')))}</p>"
-        yield table(rows, metrics(rows)) if rows and {"recipe", "metric", "category"} <= set(rows[0]) else plain(rows)
+        whole = any(row.get("category") == ALL and "metric" in row for row in rows)
+        yield table(rows, metrics(rows)) if whole else plain(rows)
         yield listed("did not run", failed.get(document["suite"], {}))
 
 

@@ -7,9 +7,10 @@ A page holds marks; what stands between them is replaced:
     <!-- by category: recall-locomo.json locomo evidence_recall default -->
     <!-- by reason: speed.json speed-100000 failed all -->
     <!-- by reason: benchmarks.json lacking suites all -->
+    <!-- by command: speed.json speed load all -->
     <!-- end -->
 
-The last two say why systems, and suites, are missing.
+Those by reason say why systems, and suites, are missing; that by command how the results were made.
 
 `python -m memorist.bench.tables FILE…` rewrites pages (results are looked for in the page's folder or `docs/results`);
 of a report in JSON it drops the questions and the folders of paths, so that it can be published.
@@ -29,12 +30,15 @@ from memorist.bench.rows import ALL, FAILED
 from memorist.errors import InputError
 
 MARK = re.compile(
-    r"(?P<mark><!-- by (?P<kind>budget|metric|category|reason): (?P<file>\S+) (?P<suite>\S+(?: stream)?) "
+    r"(?P<mark><!-- by (?P<kind>budget|metric|category|reason|command): (?P<file>\S+) (?P<suite>\S+(?: stream)?) "
     r"(?P<metrics>\S+) (?P<recipes>[^>]+?)"
     r" -->\n).*?(?P<end><!-- end -->)",
     re.DOTALL,
 )
 RESULTS = Path("docs") / "results"
+
+FOLDER = re.compile(r"(?<=\s)/\S*/(\w+)")
+"""The path of a folder, and its name."""
 
 
 def rewritten(page: Path) -> str:
@@ -58,6 +62,8 @@ def results(page: Path, name: str) -> Mapping[str, Any]:
 
 def table(mark: re.Match[str], document: Mapping[str, Any]) -> str:
     """The table that a mark asks for."""
+    if mark["kind"] == "command":
+        return f"```console\n$ {document['command']}\n```\n\n{loaded(document)}"
     if mark["kind"] == "reason":
         reasons = reasons_of(mark["suite"], document)
         return drawn(
@@ -89,6 +95,13 @@ def table(mark: re.Match[str], document: Mapping[str, Any]) -> str:
     return drawn(mark, ["questions", *heads], lines)
 
 
+def loaded(document: Mapping[str, Any]) -> str:
+    """How busy the machine was, where the results say so."""
+    machine = document.get("machine", {})
+    load = machine.get("load")
+    return "" if load is None else f"Load of its {machine['cores']} cores before and after: {load[0]} and {load[1]}.\n"
+
+
 def reasons_of(suite: str, document: Mapping[str, Any]) -> Mapping[str, str]:
     """Why systems of a suite did not run, or why suites did not."""
     if suite == "lacking":
@@ -114,6 +127,8 @@ def published(document: Mapping[str, Any]) -> dict[str, object]:
     for folder in paths:
         command = command.replace(f"{folder}/", "")
     kept = {name: value for name, value in document.items() if name != "records"}
+    if "lacking" in kept:
+        kept["lacking"] = {name: FOLDER.sub(r"\1", told) for name, told in document["lacking"].items()}
     words = [Path(word).name if word.startswith("/") else word for word in command.split()]
     return {**kept, "command": " ".join(words), "data": [Path(path).name for path in document["data"]]}
 
