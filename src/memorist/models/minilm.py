@@ -47,8 +47,8 @@ class MiniLM:
         def fill(batch: list[int]) -> None:
             vectors[batch] = run(session, [pieces[i] for i in batch])
 
-        # Texts of like length share a batch, so that little is spent on padding; the longest first, so that none is left
-        # to one thread at the end.
+        # Texts of like length share a batch, so that little is spent on padding; the longest first, so that the last
+        # does not keep the other thread waiting.
         every = list(batches([len(ids) for ids in pieces]))[::-1]
         if len(every) < 2:
             for batch in every:
