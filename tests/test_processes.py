@@ -189,11 +189,12 @@ def test_threads_that_end_leave_no_open_files(path: Path) -> None:
         def look() -> None:
             assert scope.list()
 
+        before = len(list(Path("/proc/self/fd").iterdir()))
         for _ in range(60):
             thread = threading.Thread(target=look)
             thread.start()
             thread.join()
-        assert len(list(Path("/proc/self/fd").iterdir())) < 100
+        assert len(list(Path("/proc/self/fd").iterdir())) < before + 30
 
 
 def test_a_fork_may_go_on_using_an_open_store(path: Path) -> None:
