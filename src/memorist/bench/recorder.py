@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from threading import Event
@@ -12,6 +12,7 @@ from typing import Any
 from memorist.errors import InputError
 from memorist.lifecycle.logged import key_of
 from memorist.models.chat import DEFAULT_SECONDS, ChatModel, Reply, Request, ToolCall, Usage
+from memorist.models.wrapped import Wrapped
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Said:
     reply: Reply
 
 
-class Recorder:
+class Recorder(Wrapped):
     """`model`, with every reply kept by its request in a file of JSON lines; without a file in memory alone.
 
     A reply that is answered from the file has the usage of the call that made it, so that a run which was interrupted
@@ -31,35 +32,16 @@ class Recorder:
     """
 
     def __init__(self, model: ChatModel, path: Path | None) -> None:
-        self._model = model
+        super().__init__(model)
         self._path = path
         self._known = {one.key: one for one in (read(path) if path and path.exists() else ())}
         self.heard: list[Said] = []
         """What was answered in this run, in order, from the file or by the model."""
 
     @property
-    def name(self) -> str:
-        """The model's."""
-        return self._model.name
-
-    @property
-    def identity(self) -> str:
-        """The model's."""
-        return self._model.identity
-
-    @property
-    def context(self) -> int:
-        """The model's."""
-        return self._model.context
-
-    @property
     def usage(self) -> Usage:
         """What the replies of this run took when they were made, each counted once."""
         return sum((one.reply.usage for one in {one.key: one for one in self.heard}.values()), Usage())
-
-    def count(self, texts: Sequence[str]) -> list[int]:
-        """The model's."""
-        return self._model.count(texts)
 
     def reply(self, request: Request, *, seconds: float = DEFAULT_SECONDS, cancel: Event | None = None) -> Reply:
         """The kept reply, or the model's, then kept."""

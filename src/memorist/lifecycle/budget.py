@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from threading import Event
 
 from memorist.errors import BudgetSpent
 from memorist.models.chat import DEFAULT_SECONDS, ChatModel, Reply, Request, Usage
+from memorist.models.wrapped import Wrapped
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,34 +25,15 @@ class Budget:
     dollars: float | None = None
 
 
-class Metered:
+class Metered(Wrapped):
     """A model that counts what it takes, and stops at the budget. Safe to call from several threads."""
 
     def __init__(self, model: ChatModel, budget: Budget) -> None:
-        self._model = model
+        super().__init__(model)
         self._budget = budget
         self._lock = threading.Lock()
         self._reserved_calls = self._reserved_tokens = 0
         self.usage = Usage()
-
-    @property
-    def name(self) -> str:
-        """The model's."""
-        return self._model.name
-
-    @property
-    def identity(self) -> str:
-        """The model's."""
-        return self._model.identity
-
-    @property
-    def context(self) -> int:
-        """The model's."""
-        return self._model.context
-
-    def count(self, texts: Sequence[str]) -> list[int]:
-        """The model's."""
-        return self._model.count(texts)
 
     def reply(self, request: Request, *, seconds: float = DEFAULT_SECONDS, cancel: Event | None = None) -> Reply:
         """The model's reply. Raises BudgetSpent before a call that could exceed the budget."""

@@ -12,12 +12,13 @@ from memorist.cube import Scope, utc
 from memorist.errors import BadReply, BudgetSpent, ModelError
 from memorist.ids import digest
 from memorist.models.chat import DEFAULT_SECONDS, ChatModel, Reply, Request, Usage
+from memorist.models.wrapped import Wrapped
 from memorist.store.reply_log import Exchange, ReplyLog
 
 LONGEST_REASON = 500
 
 
-class Logged:
+class Logged(Wrapped):
     """`model` for one purpose (an organiser, or "ask") that sees the cubes of these rows.
 
     Replies are recorded in the scope and deleted with any episode that the rows rest on. Failures are recorded, too,
@@ -33,31 +34,12 @@ class Logged:
         rows: Sequence[int],
         clock: Callable[[], datetime],
     ) -> None:
-        self._model = model
+        super().__init__(model)
         self._store = store
         self._scope = scope
         self._purpose = purpose
         self._rows = tuple(rows)
         self._clock = clock
-
-    @property
-    def name(self) -> str:
-        """The model's."""
-        return self._model.name
-
-    @property
-    def identity(self) -> str:
-        """The model's."""
-        return self._model.identity
-
-    @property
-    def context(self) -> int:
-        """The model's."""
-        return self._model.context
-
-    def count(self, texts: Sequence[str]) -> list[int]:
-        """The model's."""
-        return self._model.count(texts)
 
     def reply(self, request: Request, *, seconds: float = DEFAULT_SECONDS, cancel: Event | None = None) -> Reply:
         """The recorded reply, or the model's, then recorded."""
