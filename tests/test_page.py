@@ -461,6 +461,32 @@ def test_a_key_is_asked_for_and_stays_in_the_tab(page, tmp_path):
         page.get_by_text("this key may not write").wait_for()
 
 
+def test_a_refusal_of_before_the_key_does_not_ask_again(page, tmp_path):
+    store, port = tmp_path / "memory.db", free_port()
+    with Memory.open(store, embedder=HashEmbedder()) as memory:
+        _, secret = keys.create(memory._store, Scope("acme", "ana"), memory.now(), rights=["read"])
+        memory.scope(tenant="acme", user="ana").add("The vault is blue.")
+    held = []
+
+    def hold(route) -> None:
+        # The first call of the timeline went out without a key; it comes back after one was given.
+        held.append(route) if not held else route.continue_()
+
+    with serving([SMALL, str(store), str(port)], port, tmp_path / "log") as address:
+        page.route("**/v1/parts*", hold)
+        page.goto(f"{address}/#/timeline")
+        page.get_by_role("dialog", name="API key").wait_for()
+        page.get_by_label("Key", exact=False).last.fill(secret)
+        page.get_by_role("button", name="Use it").click()
+        page.locator("[role=option]", has_text="The vault is blue.").wait_for()
+        with page.expect_response(lambda one: one.status == 401):
+            held[0].continue_()
+        page.wait_for_timeout(200)
+        assert page.get_by_role("dialog").count() == 0
+        page.locator("[role=option]").first.click()
+        page.get_by_text("The vault is blue.").first.wait_for()
+
+
 def test_the_page_is_plain_files_under_a_strict_policy(served):
     answer = httpx2.get(f"{served}/")
     policy = answer.headers["content-security-policy"]

@@ -22,8 +22,8 @@ export async function call(method, path, {query = {}, body, signal} = {}) {
   for (const [name, value] of Object.entries(query)) {
     for (const one of [value].flat()) if (one !== "" && one !== null && one !== undefined) url.searchParams.append(name, one);
   }
-  const headers = {};
-  if (key.get()) headers.Authorization = `Bearer ${key.get()}`;
+  const headers = {}, mine = key.get();
+  if (mine) headers.Authorization = `Bearer ${mine}`;
   if (body !== undefined) headers["Content-Type"] = "application/json";
   let response;
   try {
@@ -34,7 +34,7 @@ export async function call(method, path, {query = {}, body, signal} = {}) {
   }
   if (!response.ok) {
     const told = await response.json().catch(() => ({}));
-    if (response.status === 401) locked.tell();
+    if (response.status === 401 && mine === key.get()) locked.tell(); // not for a call older than the key given since
     throw new Problem(response.status, told.detail ?? `The server answered ${response.status}.`);
   }
   return response;
