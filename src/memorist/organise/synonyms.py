@@ -96,11 +96,13 @@ class Level:
         """(the other's slot, slot) of all that share a code, some several times."""
         others, slots = [], []
         for table in range(TABLES):
-            wanted = other.codes[table]  # sorted, so that the search walks through memory once
-            begin = np.searchsorted(self.codes[table], wanted, "left")
-            counts = np.searchsorted(self.codes[table], wanted, "right") - begin
+            codes, wanted = self.codes[table], other.codes[table]  # sorted: the search walks through memory once
+            begin = np.searchsorted(codes, wanted, "left")
+            known = np.flatnonzero(codes[np.minimum(begin, len(codes) - 1)] == wanted)  # few: only these have an end
+            begin = begin[known]
+            counts = np.searchsorted(codes, wanted[known], "right") - begin
             inside = np.repeat(begin - np.cumsum(counts) + counts, counts) + np.arange(int(counts.sum()))
-            others.append(np.repeat(other.slots[table], counts))
+            others.append(np.repeat(other.slots[table][known], counts))
             slots.append(self.slots[table][inside])
         return np.concatenate(others).astype(np.int64), np.concatenate(slots).astype(np.int64)
 
