@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -30,6 +29,7 @@ from memorist.bench.synthetic import WordSum, turns
 from memorist.cube import Scope
 from memorist.serve import keys
 from memorist.testing import HashEmbedder
+from serving import free_port, wait_until_ready
 
 playwright = pytest.importorskip("playwright.sync_api", reason="the page is tested with playwright, which is not here")
 ROOT = Path(__file__).parents[1]
@@ -49,12 +49,6 @@ HOSTILE = (
 )
 
 
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
 @contextmanager
 def serving(command: list[str], port: int, log: Path) -> Iterator[str]:
     """A server, until it is not needed any more."""
@@ -62,14 +56,7 @@ def serving(command: list[str], port: int, log: Path) -> Iterator[str]:
         process = subprocess.Popen([sys.executable, "-c", *command], stderr=file)
     address = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(400):
-            try:
-                if httpx2.get(f"{address}/health/ready").status_code == 200:
-                    break
-            except httpx2.TransportError:
-                time.sleep(0.05)
-        else:
-            raise AssertionError(log.read_text())
+        wait_until_ready(port, process, log)
         yield address
     finally:
         process.send_signal(signal.SIGTERM)
@@ -140,6 +127,15 @@ def until(page, true: str) -> None:
             return
         page.wait_for_timeout(50)
     raise AssertionError(f"never: {true}")
+
+
+def told(page) -> None:
+    """Wait for the one thing that the console is to tell, which may come after the rest, and pass over it."""
+    end = time.monotonic() + 15
+    while not page.refused:
+        assert time.monotonic() < end, "the console tells of nothing"
+        page.wait_for_timeout(20)
+    page.refused.pop()
 
 
 def picture(page, name: str) -> None:
@@ -272,7 +268,7 @@ def test_an_answer_that_fails_says_so(page, served):
     page.route("**/v1/ask/stream", lambda route: route.abort())
     page.goto(f"{served}/#/search?user=Ana&q=key&mode=ask")
     page.get_by_role("alert").get_by_text("The server does not answer.").wait_for()
-    page.refused.clear()  # the console tells of the request that was broken off
+    told(page)  # the console tells of the request that was broken off
 
 
 def test_a_memory_is_opened_changed_forgotten_and_erased(page, served):
@@ -402,7 +398,7 @@ def test_hostile_words_stay_words(page, served):
     assert page.evaluate("window.hacked") is None
     refused = "try { document.body.innerHTML = '<b>x</b>'; 'done' } catch (error) { error.name }"
     assert page.evaluate(refused) == "TypeError", "the policy lets text become markup"
-    page.refused.pop()
+    told(page)  # of what the policy refused
 
 
 def test_dark_and_light_are_readable(page, served):
