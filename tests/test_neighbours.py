@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from memorist.bench import neighbours
-from memorist.bench.told import Outputs
+from memorist.bench.told import Outputs, command
 from memorist.errors import InputError, StoreError
 
 QUIET = Console(file=StringIO())
@@ -51,3 +51,10 @@ def test_lines_of_any_file_are_texts(tmp_path):
 def test_a_file_is_no_server(tmp_path):
     with pytest.raises(InputError, match="no address of PostgreSQL"):
         neighbours.run(str(tmp_path / "memory.db"), neighbours.Asked(), Outputs(), QUIET)
+
+
+def test_a_databases_password_is_not_published(monkeypatch):
+    monkeypatch.setattr(
+        "sys.argv", ["memorist", "bench", "neighbours", "postgresql://ana:secret@db/bench", "--size", "9"]
+    )
+    assert command() == "memorist bench neighbours 'postgresql://ana:…@db/bench' --size 9"
