@@ -34,6 +34,13 @@ def binaries() -> Path:
     return Path(program).resolve().parent
 
 
+def unused_port() -> int:
+    """One that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 class Server:
     """One server and its databases."""
 
@@ -44,9 +51,7 @@ class Server:
         self._wipe = ""
         self.bin = binaries()
         self.user = "nobody" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = unused_port()
         if self.user:
             os.chown(self.folder, pwd.getpwnam(self.user).pw_uid, -1)
         self._run(
@@ -86,6 +91,17 @@ class Server:
                 return False
             time.sleep(0.05)
         return True
+
+    def standby(self) -> Standby:
+        """A second server that follows this one, to which what is acknowledged here has been applied, too."""
+        folder, port = str(self.folder / "standby"), unused_port()
+        place = ("-h", "127.0.0.1", "-p", str(self.port), "-U", "memorist", "-D", folder)
+        self._run("pg_basebackup", *place, "-R", "-X", "stream", "-c", "fast")
+        following = Standby(self, folder, port)
+        self.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        self.execute("ALTER SYSTEM SET synchronous_commit = 'remote_apply'")
+        self.execute("SELECT pg_reload_conf()")
+        return following
 
     def kill(self) -> None:
         """As a power cut: every process of the server ends at once."""
@@ -150,3 +166,33 @@ class Server:
 
     def _run(self, program: str, *arguments: str) -> None:
         subprocess.run([str(self.bin / program), *arguments], check=True, cwd="/", capture_output=True, user=self.user)
+
+
+class Standby:
+    """A server that follows another, until it is told to take its place."""
+
+    def __init__(self, primary: Server, folder: str, port: int) -> None:
+        self.primary, self.folder, self.port = primary, folder, port
+        settings = (
+            f"port={port}",
+            "listen_addresses=127.0.0.1",
+            f"unix_socket_directories={primary.folder}",
+            "synchronous_standby_names=",
+        )
+        command = [str(primary.bin / "postgres"), "-D", folder, *(f"-c{one}" for one in settings)]
+        with (primary.folder / "standby.log").open("ab") as log:
+            self._process = subprocess.Popen(command, cwd="/", stdout=log, stderr=log, user=primary.user)
+        end = time.monotonic() + 60
+        ready = [str(primary.bin / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
+        while subprocess.run(ready).returncode:
+            assert self._process.poll() is None and time.monotonic() < end, "the standby does not start"
+            time.sleep(0.05)
+
+    def promote(self) -> None:
+        """Take the other's place."""
+        self.primary._run("pg_ctl", "promote", "-D", self.folder)
+
+    def stop(self) -> None:
+        """End it; its folder is the other's."""
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,13 +53,7 @@ class Server:
             asked = {"chat": self.chat, "model": self.model, "traces": self.traces}
             command = [sys.executable, "-c", PROGRAM, str(self.store), str(self.port), json.dumps(asked)]
             self.process = subprocess.Popen(command, stderr=log, env={**os.environ, **self.environment})
-        for _ in range(200):
-            try:
-                if httpx2.get(f"http://127.0.0.1:{self.port}/health/ready").status_code == 200:
-                    return
-            except httpx2.TransportError:
-                time.sleep(0.05)
-        raise AssertionError(self.log.read_text())
+        wait_until_ready(self.port, self.process, self.log)
 
     def stop(self, how: int = signal.SIGTERM) -> int:
         assert self.process is not None
@@ -77,7 +73,21 @@ class Server:
             return keys.create(memory._store, scope, memory.now(), **more)[1]  # type: ignore[arg-type]
 
 
+def wait_until_ready(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Return when the server answers; one that ended, or says nothing for two minutes, fails with its log."""
+    end = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < end:
+        with suppress(httpx2.TransportError):
+            if httpx2.get(f"http://127.0.0.1:{port}/health/ready", timeout=30).status_code == 200:
+                return
+        time.sleep(0.05)
+    raise AssertionError(log.read_text())
+
+
 def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    """A port for a server that starts later: below those that the system gives to whoever asks meanwhile."""
+    while True:
+        port = random.SystemRandom().randrange(15_000, 32_000)
+        with socket.socket() as sock, suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port

@@ -83,7 +83,7 @@ def behind() -> Iterator:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory, behind) -> Iterator[Server]:
-    running = door(tmp_path_factory.mktemp("chat"), behind.url("any"), seconds=2.0)
+    running = door(tmp_path_factory.mktemp("chat"), behind.url("any"), seconds=5.0)
     running.environment = {"MEMORIST_UPSTREAM_KEY": "sk-upstream"}
     running.key(Scope("unused"))
     running.start()
@@ -166,7 +166,7 @@ def test_calls_of_tools_pass_and_only_words_are_kept(server, secret, behind):
     [
         ("refuses", openai.NotFoundError, "no such model"),
         ("busy", openai.RateLimitError, "no, Bearer sk-upstream"),
-        ("silent", openai.InternalServerError, "did not answer within 2 s"),
+        ("silent", openai.InternalServerError, "did not answer within 5 s"),
         ("cut", openai.InternalServerError, "broke off"),
         ("gone", openai.InternalServerError, "cannot be reached"),
     ],
@@ -312,11 +312,13 @@ def local(tmp_path_factory) -> Iterator[tuple[Server, str]]:
     server = door(tmp_path_factory.mktemp("local"), f"http://127.0.0.1:{port}/v1", seconds=120.0, budget=100)
     secret = server.key(Scope("acme"))
     try:
-        for _ in range(300):
+        end = time.monotonic() + 120
+        while True:
             try:
                 httpx2.get(f"http://127.0.0.1:{port}/v1/models")
                 break
             except httpx2.TransportError:
+                assert endpoint.poll() is None and time.monotonic() < end, "the model's endpoint does not answer"
                 time.sleep(0.1)
         server.start()
         yield server, secret

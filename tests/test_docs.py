@@ -1,17 +1,21 @@
 """Every Python block of the documentation runs, and every link leads somewhere."""
 
+import itertools
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
 from memorist.bench.tables import MARK, rewritten
+from memorist.cli.app import app
 from memorist.errors import InputError
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+SHELL = re.compile(r"^```(?:sh|console|text)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#\s]+)\)")
 
 
@@ -90,7 +94,29 @@ def test_published_results_hold_no_questions_and_no_folders():
         assert not any(re.search(r"\s/\w", reason) for reason in found.get("lacking", {}).values())
 
 
-def test_the_make_targets_exist():
+def test_the_make_targets_and_the_extras_exist():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for target in re.findall(r"`make (\w+)`", (ROOT / "README.md").read_text(encoding="utf-8")):
-        assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    told = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    targets, extras = set(re.findall(r"`make ([\w-]+)", told)), set(re.findall(r"'memorist\[([\w,-]+)\]'", told))
+    assert targets >= {"test", "test-adapters", "report"} and extras >= {"serve", "langchain", "llama-index"}
+    for target in targets:
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    for extra in extras:
+        for one in extra.split(","):
+            assert re.search(rf"^{one} = \[", project, re.MULTILINE), one
+
+
+def test_every_command_line_is_one_of_ours(tmp_path, monkeypatch):
+    """Those that are not run, such as of a server or of a long bench, are at least what the command takes."""
+    monkeypatch.chdir(tmp_path)
+    seen = 0
+    for page in PAGES:
+        for block in SHELL.findall(page.read_text(encoding="utf-8")):
+            for line in re.findall(r"^(?:\$ )?memorist (.*)$", block.replace("\\\n", " "), re.MULTILINE):
+                words = itertools.takewhile(
+                    lambda word: word not in ("|", ">", "<", "&"), shlex.split(line, comments=True)
+                )
+                app.parse_args(list(words), exit_on_error=False, print_error=False)
+                seen += 1
+    assert seen > 80

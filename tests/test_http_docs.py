@@ -2,17 +2,18 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from memorist import Memory
-from memorist.cube import Scope
+from memorist.bench.fleet import SERVING, Server
 from memorist.serve.app import build
 from memorist.testing import HashEmbedder
-from serving import Server, free_port
 
 PAGE = Path(__file__).parents[1] / "docs" / "http.md"
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -21,15 +22,13 @@ TABLE = re.compile(r"(<!-- routes -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 @pytest.mark.skipif(not (shutil.which("curl") and shutil.which("jq")), reason="the examples need curl and jq")
 def test_the_examples_run(tmp_path):
-    server = Server(tmp_path / "memory.db", free_port(), tmp_path / "log")
-    key = server.key(Scope())
-    server.start()
+    server = Server(str(tmp_path / "memory.db"))
     try:
-        script = "set -euo pipefail\n" + "\n".join(BLOCK.findall(PAGE.read_text(encoding="utf-8")))
+        server.wait()
+        own = f'memorist() {{ {shlex.quote(sys.executable)} -c {shlex.quote(SERVING)} "$@"; }}\n'
+        script = "set -euo pipefail\n" + own + "\n".join(BLOCK.findall(PAGE.read_text(encoding="utf-8")))
         script = script.replace("http://127.0.0.1:8321", f"http://127.0.0.1:{server.port}")
-        done = subprocess.run(
-            ["bash", "-c", script], cwd=tmp_path, env={**os.environ, "KEY": key}, capture_output=True, text=True
-        )
+        done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True)
     finally:
         server.stop()
     assert done.returncode == 0, done.stderr

@@ -55,8 +55,13 @@ async def over_http(server: Server, secret: str) -> AsyncIterator[Client]:
             yield client
 
 
+called: set[str] = set()
+"""The tools that were called and answered."""
+
+
 async def call(client: Client, tool: str, **arguments: object) -> dict:
     result = await client.call_tool(tool, arguments)
+    called.add(tool)
     assert not result.is_error, result.content
     assert result.structured_content is not None
     return result.structured_content
@@ -89,6 +94,35 @@ async def a_life(client: Client, user: dict[str, str]) -> None:
     assert [one["id"] for one in (await call(client, "browse", **user))["items"]] == [newer]
 
 
+async def a_writers_life(client: Client, user: dict[str, str]) -> None:
+    """The tools of the writing agent, and of whoever solves problems."""
+    kind = {"memory_type": "semantic_memory", **user}
+    made = await call(client, "new_memory_insert", content="Ana likes rain.", **kind)
+    item = {"memory_id": made["memory_id"], **kind}
+    assert (await call(client, "memory_update", new_content="Ana likes snow.", **item))["status"] == "ok"
+    (found,) = (await call(client, "search_memory", query="snow", **kind))["items"]
+    assert found == {"memory_id": made["memory_id"], "content": "Ana likes snow."}
+    assert (await call(client, "memory_delete", **item))["status"] == "ok"
+    tried = await call(client, "attempt", problem="A lock.", text="Tried every key.", solved=True, **user)
+    assert (await call(client, "get", id=tried["ids"][0], **user))["text"] == "Tried every key."
+    assert (await call(client, "hint", problem="A lock.", **user))["text"] == ""
+
+
+async def prompts_and_resources(client: Client, user: dict[str, str]) -> None:
+    """Both prompts, and each resource."""
+    name = user.get("user", "-")
+    templates = {one.uri_template for one in (await client.list_resource_templates()).resource_templates}
+    assert templates == {f"memorist://users/{{user}}{more}" for more in ("", "/cubes/{id}", "/cubes/{id}/history")}
+    assert (await read(client, "memorist://scopes"))[0]["user"] == user.get("user", "ana")
+    first = (await read(client, f"memorist://users/{name}"))["items"][0]["id"]
+    assert (await read(client, f"memorist://users/{name}/cubes/{first}"))["id"] == first
+    assert (await read(client, f"memorist://users/{name}/cubes/{first}/history"))["items"]
+    assert {one.name for one in (await client.list_prompts()).prompts} == {"recall", "remember"}
+    shown = (await client.get_prompt("recall", {"question": "Who moved to Porto?", **user})).messages[0].content.text
+    assert "Ana moved to Porto in May." in shown
+    assert "search" in (await client.get_prompt("remember", {})).messages[0].content.text
+
+
 def test_an_agent_on_stdio_uses_every_tool(tmp_path):
     async def run() -> None:
         async with stdio(tmp_path / "memory.db", "--user", "ana") as client:
@@ -97,19 +131,27 @@ def test_an_agent_on_stdio_uses_every_tool(tmp_path):
             assert {name for name, tool in named.items() if tool.annotations.read_only_hint} == READING
             assert {name for name, tool in named.items() if tool.annotations.destructive_hint} == REPLACING
             assert all(tool.description and tool.output_schema for tool in named.values())
+            called.clear()
             await a_life(client, {})
+            await a_writers_life(client, {})
+            assert called == set(named)
+            await prompts_and_resources(client, {})
             assert "bound to one user" in await refusal(client, "browse", user="bob")
 
     anyio.run(run)
     with Memory.open(tmp_path / "memory.db") as memory:
-        (kept,) = memory.scope(user="ana").list()
-        assert (kept.text, kept.trust, kept.role) == ("Ana moved to Porto in May.", "agent", "assistant")
+        kept = {one.text: one for one in memory.scope(user="ana").list()}["Ana moved to Porto in May."]
+        assert (kept.trust, kept.role) == ("agent", "assistant")
 
 
 def test_an_agent_over_http_uses_every_tool(server):
     async def run() -> None:
         async with over_http(server, server.key(Scope("acme"))) as client:
+            called.clear()
             await a_life(client, {"user": "ana"})
+            await a_writers_life(client, {"user": "ana"})
+            assert called == {tool.name for tool in (await client.list_tools()).tools}
+            await prompts_and_resources(client, {"user": "ana"})
 
     anyio.run(run)
 
@@ -157,7 +199,8 @@ def test_the_writers_tools_are_those_a_policy_is_trained_on(server):
 def test_errors_say_what_to_do_next(server):
     async def run() -> None:
         async with over_http(server, server.key(Scope("acme", "errors"))) as client:
-            assert "take the id from search or browse" in await refusal(client, "get", id="ep-none")
+            unknown = await refusal(client, "get", id="ep-none")
+            assert unknown.endswith("in this scope; take the id from search or browse, of the same user")
             assert "ISO 8601" in await refusal(client, "search", query="x", as_of="soon")
             assert "query" in await refusal(client, "search")
             (id,) = (await call(client, "add", text="The gate is green."))["ids"]
@@ -228,13 +271,16 @@ def test_a_key_sees_over_mcp_what_it_sees_over_http(server, two_keys, said):
                 scopes = plain.get("/v1/scopes").json()["items"]
                 assert await read(client, "memorist://scopes") == scopes
                 for user in ("ana", "bob"):
-                    await compare(plain, client, name, user)
+                    mine = {
+                        f"{one} {whose} says {number}" for one, whose, number in said if (one, whose) == (name[0], user)
+                    }
+                    await compare(plain, client, name, user, mine)
 
     anyio.run(run)
 
 
-async def compare(plain: httpx2.Client, client: Client, name: str, user: str) -> None:
-    """What both doors give for a user, or that both refuse."""
+async def compare(plain: httpx2.Client, client: Client, name: str, user: str, said: set[str]) -> None:
+    """What both doors give for a user, with what was said just now, or that both refuse."""
     listed = plain.get("/v1/memories", params={"user": user, "limit": 200})
     found = plain.post("/v1/search", json={"query": "says", "user": user, "budget": 5_000})
     browsed = await client.call_tool("browse", {"user": user, "limit": 200})
@@ -248,6 +294,7 @@ async def compare(plain: httpx2.Client, client: Client, name: str, user: str) ->
     assert texts == [one["text"] for one in listed.json()["items"]]
     assert [one["id"] for one in searched.structured_content["hits"]] == [one["id"] for one in found.json()["hits"]]
     assert all(text.startswith(f"{name[0]} {user} ") for text in texts)
+    assert said <= set(texts)
 
 
 @pytest.fixture(scope="module")

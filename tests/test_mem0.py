@@ -93,3 +93,35 @@ def test_nobody_deletes_everything_by_leaving_the_name_out(server):
     assert acme.delete("/v1/memories/", params={"user_id": "ana", "app_id": "app"}).status_code == 422
     assert acme.get("/v1/memories/ep-none/").status_code == 404
     assert acme.get(f"/v1/memories/{id}/").status_code == 200
+
+
+def test_a_write_that_comes_again_is_made_once(server):
+    acme, key = client(server, Scope("acme")), {"Idempotency-Key": "mem0-1"}
+    asked = {"messages": [{"role": "user", "content": "Said once."}], "user_id": "once"}
+    first = acme.post("/v3/memories/add/", json=asked, headers=key)
+    again = acme.post("/v1/memories/", json=asked, headers=key)
+    assert (again.status_code, again.json()) == (first.status_code, first.json()) == (200, first.json())
+    assert again.headers["idempotency-replayed"] == "true"
+    other = acme.post("/v3/memories/add/", json={**asked, "user_id": "other"}, headers=key)
+    assert (other.status_code, other.json()["type"]) == (409, "urn:memorist:key-used-before")
+    id = first.json()["results"][0]["id"]
+    renewed = [acme.put(f"/v1/memories/{id}/", json={"text": "New."}, headers={"Idempotency-Key": "2"}) for _ in "ab"]
+    assert [one.status_code for one in renewed] == [200, 200]
+    assert renewed[0].json() == renewed[1].json()
+    everything = acme.post("/v3/memories/", json={"filters": {"user_id": "once"}}).json()
+    assert [one["memory"] for one in everything["results"]] == ["New."]
+
+
+def test_a_batch_that_failed_half_way_goes_on_when_it_comes_again(server):
+    acme, key = client(server, Scope("acme")), {"Idempotency-Key": "mem0-batch"}
+    one, two = (add(acme, text, user_id="half") for text in ("first", "second"))
+    good = {"memory_id": one, "text": "first, new"}
+    broken = {"memories": [good, {"memory_id": two, "text": " "}]}
+    assert acme.put("/v1/batch/", json=broken, headers=key).status_code == 422
+    mended = {"memories": [good, {"memory_id": two, "text": "second, new"}]}
+    assert acme.put("/v1/batch/", json=mended, headers=key).status_code == 200
+    texts = [
+        one["memory"] for one in acme.post("/v3/memories/", json={"filters": {"user_id": "half"}}).json()["results"]
+    ]
+    assert sorted(texts) == ["first, new", "second, new"]
+    assert acme.put("/v1/batch/", json=mended).status_code == 409  # without the key it is another request

@@ -138,6 +138,27 @@ def test_problems_say_what_is_wrong(acme, method, path, body, status, kind):
     assert answer.json()["detail"]
 
 
+def test_the_slips_of_a_first_try_are_told_with_their_remedy(acme):
+    def detail(content: bytes, **headers: str) -> str:
+        answer = acme.post("/v1/search", content=content, headers=headers)
+        assert (answer.status_code, answer.json()["type"]) == (422, "urn:memorist:input-error")
+        return answer.json()["detail"]
+
+    form = {"Content-Type": "application/x-www-form-urlencoded"}  # what curl -d sends by itself
+    asked = "send JSON, with the header Content-Type: application/json"
+    assert detail(b'{"query": "x"}', **form) == f"the body was sent as '{form['Content-Type']}'; {asked}"
+    assert detail(b'{"query": "x"}') == f"the body was sent without a Content-Type; {asked}"
+    assert detail(b'{"query"', **JSON).startswith("the body is not JSON (")
+    assert detail(b"", **JSON) == "body: Field required"
+    assert detail(b"[]", **JSON).startswith("body: ")
+    for path, shown in (("memories/ep-none", "/v1/memories"), ("jobs/99", "/v1/jobs")):
+        refused = acme.delete(f"/v1/{path}")
+        assert (refused.status_code, refused.json()["detail"].partition("; ")[2]) == (404, f"see: GET {shown}")
+
+
+JSON = {"Content-Type": "application/json"}
+
+
 def test_a_key_is_needed_and_opens_no_more_than_its_scope(server, acme):
     add(acme, "the vault code is 4711", "ana")
     assert server.client().post("/v1/search", json={"query": "code", "user": "ana"}).status_code == 401
@@ -196,9 +217,8 @@ def test_an_update_of_what_was_changed_meanwhile_is_refused(acme):
     tag = acme.get(f"/v1/memories/{id}", params={"user": "etag"}).headers["etag"]
     assert search(acme, "gate", "etag") == ["the gate is green"]
     seen = acme.get(f"/v1/memories/{id}", params={"user": "etag"})
-    for _ in range(60):
-        if seen.json()["recalls"]:
-            break
+    end = time.monotonic() + 60
+    while not seen.json()["recalls"] and time.monotonic() < end:
         time.sleep(0.2)  # recalls are counted some time after
         seen = acme.get(f"/v1/memories/{id}", params={"user": "etag"})
     assert seen.json()["recalls"] == 1
@@ -264,13 +284,17 @@ def test_killed_servers_lose_nothing_that_they_acknowledged(tmp_path):
     )
 )
 def test_tenants_never_see_each_other(server, tenants, added):
+    said = {f"{tenant} {user} says {number}" for tenant, user, number in added}
     for tenant, user, number in added:
         add(tenants[tenant], f"{tenant} {user} says {number}", user, source="property")
     for tenant in "AB":
         for user in ("ana", "bob"):
             texts = search(tenants[tenant], "says", user, k=1000)
             listed = tenants[tenant].get("/v1/memories", params={"user": user, "limit": 1000}).json()["items"]
-            assert all(text.startswith(f"{tenant} {user} ") for text in texts + [one["text"] for one in listed])
+            mine = f"{tenant} {user} "
+            for seen in (set(texts), {one["text"] for one in listed}):
+                assert all(text.startswith(mine) for text in seen)
+                assert seen >= {text for text in said if text.startswith(mine)}
 
 
 @pytest.fixture(scope="module")

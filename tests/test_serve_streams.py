@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -112,3 +113,35 @@ def test_a_model_of_the_server_that_fails_leaves_a_quoted_answer(tmp_path):
         assert (answer["method"], answer["model"], answer["known"]) == ("extractive", None, True)
         assert "400" in answer["problem"]
     assert len(behind.seen) == 2
+
+
+def test_a_real_models_words_come_as_it_writes_them(tmp_path):
+    from memorist.models.weights import KNOWN, installed
+
+    if not installed(KNOWN["smollm2-135m"]):
+        pytest.skip("the weights of smollm2-135m are not here: memorist models get smollm2-135m")
+    server = Server(tmp_path / "memory.db", free_port(), tmp_path / "log")
+    server.model = "local:smollm2-135m"
+    client = server.client(server.key(Scope("acme")))
+    server.start()
+    try:
+        assert client.post("/v1/memories", json={"content": FACT}).status_code == 201
+        asked = {"json": {"question": ASKED}, "timeout": 120}
+        with client.stream("POST", "/v1/ask/stream", **asked) as answer:
+            assert (answer.status_code, answer.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+            came = [(time.monotonic(), line) for line in answer.iter_lines() if line]
+        again = told(client.post("/v1/ask/stream", **asked))
+        whole = client.post("/v1/ask", **asked).json()
+    finally:
+        server.stop()
+    names = [line.removeprefix("event: ") for _, line in came if line.startswith("event: ")]
+    data = [(at, json.loads(line.removeprefix("data: "))) for at, line in came if line.startswith("data: ")]
+    assert names == ["text"] * (len(data) - 1) + ["answer"]
+    assert len(data) > 3 and data[-1][0] - data[0][0] > 0.02, "it came all at once"
+    written = "".join(one["text"] for _, one in data[:-1])
+    last = data[-1][1]
+    assert (last["method"], last["model"]) == ("model", "local:smollm2-135m")
+    assert [hit["text"] for hit in last["hits"]] == [FACT]
+    assert last["known"] == bool(last["citations"])  # what it writes is checked: an answer stands on what it cites
+    assert [name for name, _ in again] == ["text", "answer"]  # from the log of replies, which has it whole
+    assert (again[0][1]["text"].strip(), again[1][1], whole) == (written.strip(), last, last)

@@ -22,6 +22,7 @@ APART: Mapping[str, tuple[str, str]] = {
         "it makes very many requests, and asks nothing of what is found",
     ),
     "service": ("our server beside mem0 behind one, over HTTP", "there are no questions with right answers"),
+    "neighbours": ("pgvector's HNSW beside our index in memory", "it needs PostgreSQL, and asks for vectors alone"),
     "reference": ("HippoRAG's own code beside ours", "both take one ready-made extraction, and grow in parts"),
     "changes": ("facts that are changed, contradicted, taken back", "it changes the memory between questions"),
     "updates": ("facts about people who change three times", "it reads facts, not texts"),

@@ -14,6 +14,7 @@ from memorist.bench.html import page
 from memorist.bench.listing import APART
 from memorist.bench.report import machine, write_json
 from memorist.bench.run import code
+from memorist.store.postgres.connection import place_of
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -61,5 +62,5 @@ def write(document: Mapping[str, Any], out: Outputs) -> None:
 
 
 def command() -> str:
-    """What was typed."""
-    return shlex.join(["memorist", *sys.argv[1:]])
+    """What was typed, without the password of a database."""
+    return shlex.join(["memorist", *map(place_of, sys.argv[1:])])

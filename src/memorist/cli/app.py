@@ -18,6 +18,7 @@ from memorist.cli import (
     graph,
     migrate,
     models,
+    neighbours,
     organise,
     peers,
     read,
@@ -96,6 +97,7 @@ bench.bench.command(speed.speed)
 bench.bench.command(writers.writers)
 bench.bench.command(service.service)
 bench.bench.command(soak.soak)
+bench.bench.command(neighbours.neighbours)
 
 for measuring in apart.COMMANDS:
     bench.bench.command(measuring)

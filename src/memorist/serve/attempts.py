@@ -25,16 +25,17 @@ def once(
     name: str | None,
     route: str,
     asked: BaseModel,
-    write: Callable[[datetime], BaseModel],
+    write: Callable[[datetime], BaseModel | dict[str, Any]],
+    status: int = 201,
 ) -> JSONResponse:
-    """The answer of `write`, or the one that was given before under this name.
+    """The answer of `write` with a status, or the one that was given before under this name.
 
     `write` is told when the request came first: what it adds is said then, so that a repetition after a crash finds
     it there. Raises Refused (409) when the name was used for another request.
     """
     now = memory.now()
     if name is None:
-        return JSONResponse(write(now).model_dump(mode="json"), 201)
+        return JSONResponse(plain(write(now)), status)
     if not 1 <= len(name) <= LONGEST or not name.isprintable():
         raise InputError(f"an Idempotency-Key has 1 to {LONGEST} printable characters")
     store, digest = memory._store, fingerprint(route, asked)
@@ -44,12 +45,17 @@ def once(
     if began.status is not None:
         return JSONResponse(began.body, began.status, headers={"Idempotency-Replayed": "true"})
     try:
-        body = write(began.at).model_dump(mode="json")
+        body = plain(write(began.at))
     except (InputError, NotFound, StateError, Refused):
         store.abandoned(caller.id, name)
         raise
-    store.answered(caller.id, name, 201, body)
-    return JSONResponse(body, 201)
+    store.answered(caller.id, name, status, body)
+    return JSONResponse(body, status)
+
+
+def plain(answer: BaseModel | dict[str, Any]) -> dict[str, Any]:
+    """An answer as JSON has it."""
+    return answer if isinstance(answer, dict) else answer.model_dump(mode="json")
 
 
 def fingerprint(route: str, asked: BaseModel) -> str:

@@ -14,6 +14,7 @@ from datetime import datetime, timezone
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import JSONResponse
 from fastapi.security.utils import get_authorization_scheme_param
 from pydantic import BaseModel, Field
 
@@ -24,7 +25,8 @@ from memorist.memory import Memory
 from memorist.results import Change
 from memorist.scoped import ScopedMemory
 from memorist.serve.access import Caller
-from memorist.serve.memories import Store
+from memorist.serve.attempts import once
+from memorist.serve.memories import Once, Store
 from memorist.serve.problems import Refused
 from memorist.serve.shapes import Name
 from memorist.sources.message import flat, parts_text
@@ -103,16 +105,20 @@ def mem0_ping(caller: Anyone) -> dict[str, Any]:
 
 @router.post("/v1/memories/")
 @router.post("/v3/memories/add/")
-def mem0_add(asked: Adding, caller: Anyone, memory: Store) -> dict[str, Any]:
+def mem0_add(asked: Adding, caller: Anyone, memory: Store, key: Once = None) -> JSONResponse:
     """Remember messages, as they are."""
-    asked, where = filtered(asked)
+    named, where = filtered(asked)
     if where:
         raise InputError("the filters of an addition name a user, an agent or a run; metadata has a field of its own")
-    scoped = scoped_for(caller, memory, "write", asked)
-    at = moment(asked.timestamp) or memory.now()
-    receipt = scoped.add([observation(one, asked.metadata, at, scoped) for one in asked.messages])
-    found = [scoped.get(id) for id in receipt.ids]
-    return {"results": [{"id": told(cube), "memory": cube.text, "event": "ADD"} for cube in found]}
+    scoped = scoped_for(caller, memory, "write", named)
+
+    def write(first: datetime) -> dict[str, Any]:
+        at = moment(asked.timestamp) or first
+        receipt = scoped.add([observation(one, asked.metadata, at, scoped) for one in asked.messages])
+        found = [scoped.get(id) for id in receipt.ids]
+        return {"results": [{"id": told(cube), "memory": cube.text, "event": "ADD"} for cube in found]}
+
+    return once(memory, caller, key, "mem0 add", asked, write, 200)
 
 
 @router.post("/v2/memories/search/")
@@ -153,9 +159,9 @@ def mem0_get(id: str, caller: Anyone, memory: Store) -> dict[str, Any]:
 
 
 @router.put("/v1/memories/{id}/")
-def mem0_update(id: str, asked: Updating, caller: Anyone, memory: Store) -> dict[str, Any]:
+def mem0_update(id: str, asked: Updating, caller: Anyone, memory: Store, key: Once = None) -> JSONResponse:
     """Put a new version in a memory's place."""
-    return updated(caller, memory, id, asked)
+    return updated(caller, memory, id, asked, key)
 
 
 @router.delete("/v1/memories/{id}/")
@@ -208,10 +214,10 @@ def mem0_delete_entity(kind: str, name: str, caller: Anyone, memory: Store) -> d
 
 
 @router.put("/v1/batch/")
-def mem0_update_batch(asked: Batch, caller: Anyone, memory: Store) -> dict[str, str]:
-    """Put new versions in several places."""
-    for one in asked.memories:
-        updated(caller, memory, one.memory_id, one)
+def mem0_update_batch(asked: Batch, caller: Anyone, memory: Store, key: Once = None) -> dict[str, str]:
+    """Put new versions in several places; one that comes again under its key goes on where the first one ended."""
+    for number, one in enumerate(asked.memories):
+        updated(caller, memory, one.memory_id, one, None if key is None else f"{key}#{number}")
     return {"message": f"Successfully updated {len(asked.memories)} memories"}
 
 
@@ -224,12 +230,16 @@ def mem0_delete_batch(asked: Batch, caller: Anyone, memory: Store) -> dict[str, 
     return {"message": f"Successfully deleted {len(asked.memories)} memories"}
 
 
-def updated(caller: Caller, memory: Memory, id: str, asked: Updating) -> dict[str, Any]:
-    """The new version of a memory."""
+def updated(caller: Caller, memory: Memory, id: str, asked: Updating, key: str | None) -> JSONResponse:
+    """The new version of a memory, made once under its key."""
     scoped, known = opened(caller, memory, "write", id)
     meta = flat(asked.metadata) if asked.metadata is not None else None
-    receipt = scoped.update(known, text=asked.text, meta=meta, at=moment(asked.timestamp))
-    return shape(scoped.get(receipt.ids[0]))
+
+    def write(first: datetime) -> dict[str, Any]:
+        receipt = scoped.update(known, text=asked.text, meta=meta, at=moment(asked.timestamp))
+        return shape(scoped.get(receipt.ids[0]))
+
+    return once(memory, caller, key, f"mem0 update {id}", asked, write, 200)
 
 
 def erase_all(scoped: ScopedMemory) -> None:

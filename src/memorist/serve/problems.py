@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,6 +36,12 @@ STATUS: Mapping[type[errors.MemoristError], int] = {
     errors.StoreError: 500,
 }
 """The status of each kind of error; the first class in an error's order of inheritance that stands here decides."""
+
+
+WHERE: Mapping[str, str] = {"list": "GET /v1/memories", "jobs": "GET /v1/jobs", "rights list": "GET /v1/grants"}
+"""Where a caller finds what a command would list."""
+
+SEE = re.compile(rf"see: memorist ({'|'.join(WHERE)})\Z")
 
 
 class Problem(BaseModel):
@@ -99,7 +106,8 @@ def problem(status: int, kind: str, detail: str, headers: Mapping[str, str] | No
 def of_error(error: errors.MemoristError) -> JSONResponse:
     """One of our errors as a response."""
     status, headers = status_and_headers(error)
-    return problem(status, dashed(type(error).__name__), str(error), headers)
+    detail = SEE.sub(lambda found: f"see: {WHERE[found[1]]}", str(error))
+    return problem(status, dashed(type(error).__name__), detail, headers)
 
 
 def status_and_headers(error: errors.MemoristError) -> tuple[int, dict[str, str]]:
@@ -117,6 +125,18 @@ def dashed(name: str) -> str:
     return "".join(f"-{char.lower()}" if char.isupper() else char for char in name).lstrip("-")
 
 
+def wrong_with(request: Request, found: Mapping[str, Any]) -> str:
+    """What a request lacks, in words for whoever sent it: the two slips of a first try have their remedy."""
+    place = ".".join(str(part) for part in found["loc"])
+    if found["type"] == "json_invalid":
+        return f"the body is not JSON ({found['ctx']['error']}, at character {found['loc'][-1]})"
+    sent = request.headers.get("content-type", "").partition(";")[0]
+    if place == "body" and found["type"] != "missing" and sent != "application/json":
+        told = f"as {sent!r:.80}" if sent else "without a Content-Type"
+        return f"the body was sent {told}; send JSON, with the header Content-Type: application/json"
+    return f"{place}: {found['msg']}"
+
+
 def install(app: FastAPI) -> None:
     """Have every error of the app end in problem details."""
 
@@ -130,9 +150,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        return problem(422, "input-error", f"{place}: {first['msg']}")
+        return problem(422, "input-error", wrong_with(request, error.errors()[0]))
 
     @app.exception_handler(HTTPException)
     def other(request: Request, error: HTTPException) -> JSONResponse:

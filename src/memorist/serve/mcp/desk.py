@@ -17,7 +17,7 @@ from memorist.errors import MemoristError, NotFound, StateError, StoreBusy
 from memorist.memory import Memory
 from memorist.scoped import ScopedMemory
 from memorist.serve.access import Caller
-from memorist.serve.problems import Refused
+from memorist.serve.problems import SEE, Refused
 
 T = TypeVar("T")
 CallerOf = Callable[[ServerRequestContext[Any, Any]], Caller]
@@ -102,4 +102,5 @@ class Desk(ServerMiddleware[Any]):
 def told(error: Exception) -> str:
     """An error in a sentence that ends with what to do, where that is known."""
     remedy = next((remedy for kind, remedy in REMEDIES if isinstance(error, kind)), None)
-    return f"{error}; {remedy}" if remedy else str(error)
+    said = SEE.sub("", str(error)).rstrip("; ")  # a command is no remedy for who has tools
+    return f"{said}; {remedy}" if remedy else said
